@@ -1,0 +1,70 @@
+# Everything a developer runs. `make help` lists the targets.
+# The environment is .venv; PYTHON=... chooses the interpreter it is made with.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+CODE := $(wildcard ray_app jobs tests benchmarks)
+
+.PHONY: help setup demo run check format test test-fast servers bench clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## Make .venv and install the project with its test tools (again only if pyproject.toml changes)
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "setup: $(PYTHON) is missing or older than 3.11; install Python 3.11 or say PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  package="$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"; \
+	  if [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
+	    echo "setup: $(PYTHON) cannot make environments yet; installing $$package"; \
+	    apt-get update -qq; \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$$package"; \
+	  else \
+	    echo "setup: $(PYTHON) lacks venv or ensurepip; install it first: sudo apt-get install $$package" >&2; \
+	    exit 1; \
+	  fi; }
+	$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): pyproject.toml | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m pip install --quiet -e '.[test]'
+	@touch $@
+
+demo: setup ## Run the node against simulated upstreams: no keys, no network
+	$(BIN)/crypto-data up --demo
+
+run: setup ## Run the node on this machine with the settings of .env
+	$(BIN)/crypto-data up
+
+check: setup ## Formatting, lint, types and the layers: under a minute when warm
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy $(CODE)
+	$(BIN)/python -m pytest -q tests/architecture
+
+format: setup ## Rewrite the code as `check` wants it, where that is mechanical
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+test: setup servers ## The whole test suite, against real servers
+	$(BIN)/python -m pytest
+
+test-fast: setup ## Tests that need no server and take no time
+	$(BIN)/python -m pytest -q -m 'not slow and not mariadb and not redis and not ray'
+
+servers: ## Install MariaDB and Redis for the tests if they are missing
+	@bash tests/install_servers.sh
+
+bench: setup ## Run the benchmarks and print their figures
+	$(BIN)/python -m benchmarks
+
+clean: ## Remove what the tools left behind, and the environment
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +

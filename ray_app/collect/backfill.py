@@ -1,0 +1,189 @@
+"""Cover an old range of one stream on request, and hand out a receipt.
+
+The same plan, collect and commit as live work, at backfill priority. Stopped and started again it goes on
+with what is missing. The receipt counts what re-reading the store shows, not what was sent there.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from ray_app.collect.collector import collect, failure
+from ray_app.collect.planner import on_offer, plan
+from ray_app.collect.running import LATE, STORE_WAIT
+from ray_app.model.clock import Clock
+from ray_app.model.collected import Collected
+from ray_app.model.completeness import Schedule, Span, spans, totals
+from ray_app.model.errors import NotOffered, Refused, StoreUnavailable, UpstreamError
+from ray_app.model.source import Api, Slice, Source, Stream
+from ray_app.model.timerange import Coverage, TimeRange
+
+AT_ONCE = 8
+FOREVER = timedelta(days=36_500)
+PATIENCE = 3  # failed rounds in a row over the same gaps before the job gives up on them
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to cover: a stream (source.stream), some of its partitions, and a range."""
+
+    stream: str
+    partitions: tuple[str, ...]
+    range: TimeRange
+
+    def as_json(self) -> dict[str, Any]:
+        start, end = self.range.start.isoformat(), self.range.end.isoformat()
+        return {"stream": self.stream, "partitions": list(self.partitions), "start": start, "end": end}
+
+
+@dataclass(slots=True)
+class Receipt:
+    """What a backfill did. Intervals are those of the requested range; they add up to `requested`."""
+
+    requested: int = 0  # intervals
+    slices: int = 0  # calls planned in this run
+    fetched: int = 0  # slices answered in this run
+    records: int = 0  # in those answers
+    new: int = 0
+    revised: int = 0
+    unchanged: int = 0
+    set_aside: int = 0
+    failed: int = 0  # slices that were given up in this run
+    verified: dict[str, int] = field(default_factory=dict)  # intervals by state, by re-reading the store
+    lost: list[dict[str, str]] = field(default_factory=list)  # what is not there, with reasons
+    note: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Stored(Protocol):
+    """What commit says: how many records were new, revised, unchanged."""
+
+    @property
+    def new(self) -> int: ...
+    @property
+    def revised(self) -> int: ...
+    @property
+    def unchanged(self) -> int: ...
+
+
+class Books(Protocol):
+    async def coverage(self, stream: str, over: TimeRange) -> dict[str, Coverage]: ...
+    async def commit(self, collected: Sequence[Collected]) -> Stored: ...
+    async def verify(self, stream: Stream, name: str, partition: str, over: TimeRange) -> tuple[list[Any], list[datetime]]:
+        """What was tried and which cursors there are, read from the store."""
+
+
+Progress = Callable[[int, int, Receipt], Awaitable[None]]
+
+
+@dataclass(slots=True, kw_only=True)
+class Backfill:
+    """One request on its way. `progress` is told (slices done, slices in all, receipt so far)."""
+
+    source: Source
+    stream: Stream
+    request: Request
+    books: Books
+    api: Api
+    clock: Clock
+    progress: Progress
+    receipt: Receipt = field(default_factory=Receipt)
+
+    async def run(self) -> Receipt:
+        """Cover the range as far as the upstream offers it. Raises Refused, Fenced."""
+        over = self._offered()
+        if over is not None:
+            tries = 0
+            while tries < PATIENCE and (wanted := await self._gaps(over)):
+                self.receipt.slices += len(wanted)
+                failed = await self._round(wanted)
+                tries = tries + 1 if failed else 0
+                if failed:
+                    await self.clock.sleep(30.0 * tries)
+        await self._verify()
+        return self.receipt
+
+    def _offered(self) -> TimeRange | None:
+        offered = on_offer(self.stream, self.clock.now(), FOREVER)
+        if self.stream.offers is None:
+            self.receipt.note = "this upstream tells only the present: nothing can be fetched for the past"
+            return None
+        over = offered.overlap(self.request.range) if offered is not None else None
+        if over is None:
+            self.receipt.note = f"nothing of this range is on offer; the upstream has {offered}"
+        return over
+
+    async def _gaps(self, over: TimeRange) -> list[Slice]:
+        done = await self.books.coverage(self.request.stream, over)
+        return list(plan(self.stream, self.request.partitions, over, done))
+
+    async def _round(self, wanted: list[Slice]) -> bool:
+        room, total = asyncio.Semaphore(AT_ONCE), self.receipt.slices
+        failures: list[Slice] = []
+
+        async def one(part: Slice) -> None:
+            async with room:
+                if not await self._fill(part):
+                    failures.append(part)
+                await self.progress(self.receipt.fetched + self.receipt.failed, total, self.receipt)
+
+        async with asyncio.TaskGroup() as group:
+            for part in wanted:
+                group.create_task(one(part))
+        return bool(failures)
+
+    async def _fill(self, wanted: Slice) -> bool:
+        try:
+            collected = await collect(self.source, self.stream, wanted, self.api)
+        except Refused:
+            raise
+        except UpstreamError as error:
+            self.receipt.failed += 1
+            await self._save(failure(self.source, self.stream, wanted, error, self.clock.now()))
+            return isinstance(error, NotOffered)
+        stored = await self._save(collected)
+        self.receipt.fetched += 1
+        self.receipt.records += len(collected.records)
+        self.receipt.set_aside += len(collected.set_aside)
+        self.receipt.new += stored.new
+        self.receipt.revised += stored.revised
+        self.receipt.unchanged += stored.unchanged
+        return True
+
+    async def _save(self, collected: Collected) -> Stored:
+        wait, longest = STORE_WAIT
+        while True:
+            now = self.clock.now()
+            ready = collected.received(now) if now - collected.received_at > LATE else collected
+            try:
+                return await self.books.commit([ready])
+            except StoreUnavailable:
+                await self.clock.sleep(wait)
+                wait = min(longest, wait * 2)
+
+    async def _verify(self) -> None:
+        """Look at every interval of the request in the store; what is not collected is named with its reason."""
+        stream, now = self.stream, self.clock.now()
+        expected = Schedule(stream.grain, stream.every, stream.settle, stream.offers, self.request.range.start)
+        found: list[Span] = []
+        for partition in self.request.partitions:
+            tried, cursors = await self.books.verify(stream, self.request.stream, partition, self.request.range)
+            mine = spans(expected, self.request.range, now, tried, cursors)
+            found += mine
+            self.receipt.lost += [
+                {
+                    "partition": partition,
+                    "start": span.range.start.isoformat(),
+                    "end": span.range.end.isoformat(),
+                    "state": span.state,
+                    "reason": span.reason,
+                }
+                for span in mine
+                if span.state != "collected"
+            ]
+        self.receipt.verified = {state: count for state, count in totals(found).items() if count}
+        self.receipt.requested = sum(self.receipt.verified.values())

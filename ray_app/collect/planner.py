@@ -1,0 +1,60 @@
+"""Which slices to collect next. Live polling and backfill differ only in the range asked for."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+
+from ray_app.model.source import Slice, Stream
+from ray_app.model.timerange import Coverage, TimeRange, ceil, floor
+
+NOTHING = Coverage()
+
+
+def plan(
+    stream: Stream, partitions: Iterable[str], over: TimeRange, done: Mapping[str, Coverage]
+) -> Iterator[Slice]:
+    """The gaps within `over`, oldest first, cut to what one slice may hold.
+
+    Partitions that miss the same range share slices of up to `stream.batch`. Gaps that fit into one
+    call are asked for in one: what lies between them is fetched again, which adds nothing if equal.
+    """
+    lacking: dict[TimeRange, list[str]] = defaultdict(list)
+    for partition in partitions:
+        for part in _bridged(done.get(partition, NOTHING).missing(over), stream.longest_slice):
+            lacking[part].append(partition)
+    for part in sorted(lacking):
+        for at in range(0, len(lacking[part]), stream.batch):
+            yield Slice(tuple(lacking[part][at : at + stream.batch]), part)
+
+
+def _bridged(gaps: Iterable[TimeRange], longest: timedelta) -> Iterator[TimeRange]:
+    current: TimeRange | None = None
+    for gap in gaps:
+        for part in gap.split(longest):
+            if current is not None and part.end - current.start <= longest:
+                current = TimeRange(current.start, part.end)
+            else:
+                if current is not None:
+                    yield current
+                current = part
+    if current is not None:
+        yield current
+
+
+def on_offer(stream: Stream, now: datetime, reach: timedelta) -> TimeRange | None:
+    """The whole intervals that are settled and that the source offers, at most `reach` back; None if none is.
+
+    A stream that only tells the present offers the interval that `now` lies in.
+    """
+    oldest = stream.oldest(now)
+    if oldest is None:
+        start = floor(now, stream.grain)
+        return TimeRange(start, start + stream.grain)
+    start = ceil(max(oldest, now - reach), stream.grain)
+    end = floor(now - stream.settle, stream.grain)
+    return TimeRange(start, end) if start < end else None
+
+
+def next_due(stream: Stream, now: datetime) -> datetime:
+    """When to look for new records again: the next multiple of `every`, plus the time to settle."""
+    return ceil(now - stream.settle + timedelta(microseconds=1), stream.every) + stream.settle

@@ -1,0 +1,82 @@
+"""Turn a page into records.
+
+A row that cannot be read is set aside with the reason. A record outside the slice is left out:
+many sources answer with a little more than was asked, often a bar that is still forming.
+Every row ends in exactly one place; `Read` counts them so that conservation can be checked.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from ray_app.model.collected import SetAside, as_json
+from ray_app.model.records import Record
+from ray_app.model.source import Page, Slice, Stream
+
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+)  # pydantic's is a ValueError
+AHEAD = timedelta(minutes=5)  # an upstream's clock may run ahead of ours by this much
+
+
+@dataclass(slots=True)
+class Read:
+    """rows = len(records) + len(set_aside) + left_out + without_value, always."""
+
+    rows: int = 0
+    records: list[Record] = field(default_factory=list)
+    set_aside: list[SetAside] = field(default_factory=list)
+    left_out: int = 0  # not asked for: outside the slice, or said twice in the same words
+    without_value: int = 0  # the upstream names the partition and gives no value
+
+    @property
+    def readable(self) -> int:
+        return self.rows - len(self.set_aside)
+
+
+def read(stream: Stream, page: Page, wanted: Slice) -> Read:
+    """The records of a page that belong to the slice, each (partition, cursor) once; the last one said holds."""
+    out = Read()
+    asked = frozenset(wanted.partitions)
+    start, end = wanted.range.start, wanted.range.end
+    newest = page.received_at + AHEAD
+    seen: dict[tuple[str, datetime], tuple[int, Any]] = {}
+    parse = stream.parse
+    for row in stream.rows(page):
+        out.rows += 1
+        try:
+            record = parse(row, wanted)
+            if record is None:
+                out.without_value += 1
+                continue
+            partition, cursor = record.partition, record.cursor
+            if partition not in asked or not start <= cursor < end:
+                out.left_out += 1
+                continue
+            if record.known_at > newest:
+                raise ValueError(f"known at {record.known_at}, received at {page.received_at}: the future")
+        except UNREADABLE as e:
+            out.set_aside.append(SetAside(as_json(row), _reason(e)))
+            continue
+        at = seen.get((partition, cursor))
+        if at is None:
+            seen[partition, cursor] = (len(out.records), row)
+            out.records.append(record)
+            continue
+        index, earlier = at
+        if out.records[index] == record:
+            out.left_out += 1
+        else:
+            out.set_aside.append(SetAside(as_json(earlier), "said twice in one answer with different values"))
+            out.records[index] = record
+            seen[partition, cursor] = (index, row)
+    return out
+
+
+def _reason(error: Exception) -> str:
+    first = str(error).splitlines()
+    return f"{type(error).__name__}: {' '.join(line.strip() for line in first[:3])}"[:300]

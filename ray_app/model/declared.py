@@ -1,0 +1,57 @@
+"""What the node says that it collects: one line per stream, written to the store at start, read by everyone else."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from ray_app.model.completeness import Schedule
+from ray_app.model.records import Bar, ExchangeRate, MarketPoint, Price, Record
+from ray_app.model.source import Plan, Source, Stream
+
+RECORDS: dict[str, type[Record]] = {kind.__name__: kind for kind in (Price, ExchangeRate, MarketPoint, Bar)}
+
+
+def declare(
+    source: Source, plan: Plan, stream: Stream, partitions: tuple[str, ...], reach: timedelta, *, missing: str = ""
+) -> dict[str, Any]:
+    """The stream's declaration as JSON types. `missing` names the setting without which it cannot run."""
+    offers = stream.offers
+    return {
+        "source": source.name,
+        "stream": stream.name,
+        "plan": plan.name,
+        "record": stream.record.__name__,
+        "describes": stream.describes,
+        "every_seconds": stream.every.total_seconds(),
+        "grain_seconds": stream.grain.total_seconds(),
+        "settle_seconds": stream.settle.total_seconds(),
+        "offers_seconds": offers.total_seconds() if isinstance(offers, timedelta) else None,
+        "offers_since": offers.isoformat() if isinstance(offers, datetime) else None,
+        "reach_seconds": 0.0 if offers is None else reach.total_seconds(),
+        "attempts": stream.attempts,
+        "batch": stream.batch,
+        "required": stream.required,
+        "unit": stream.unit,
+        "topic": stream.topic,
+        "parser": stream.parser,
+        "licence": source.licence,
+        "attribution": source.attribution,
+        "docs": source.docs,
+        "partitions": list(partitions),
+        "not_configured": missing,
+    }
+
+
+def schedule(declared: dict[str, Any]) -> Schedule:
+    """What is expected of each of the stream's series, from the declaration and its `declared_at`."""
+    since, span = declared["offers_since"], declared["offers_seconds"]
+    return Schedule(
+        grain=timedelta(seconds=declared["grain_seconds"]),
+        every=timedelta(seconds=declared["every_seconds"]),
+        settle=timedelta(seconds=declared["settle_seconds"]),
+        offers=datetime.fromisoformat(since) if since else timedelta(seconds=span) if span else None,
+        wanted_from=declared["declared_at"] - timedelta(seconds=declared["reach_seconds"]),
+    )
+
+
+def record_of(declared: dict[str, Any]) -> type[Record]:
+    return RECORDS[declared["record"]]

@@ -1,0 +1,80 @@
+"""The words of rate limiting: who may send one request when, and what an upstream's limit is known to be."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+from typing import Protocol
+
+from ray_app.model.source import Quota
+
+
+class Priority(IntEnum):
+    """Who goes first when turns are short."""
+
+    LIVE = 0
+    HEAL = 1
+    BACKFILL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Leave to send one request, not before and not after."""
+
+    not_before: datetime
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An upstream said no for rate's sake: when, for how long (seconds), and the limit it stated, if any."""
+
+    at: datetime
+    retry_after: float | None = None
+    stated: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """Consecutive turns taken from the ledger: the first instant and the distance between them."""
+
+    first: datetime
+    gap: timedelta
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaState:
+    """The ledger's row. `learned` is a limit below the declared one that refusals have shown."""
+
+    scope: str
+    quota: Quota
+    learned: int | None
+    next_free: datetime
+    month: str  # YYYY-MM, UTC
+    spent: int
+
+    @property
+    def limit(self) -> int:
+        """Calls per window in force."""
+        return self.learned or self.quota.calls
+
+
+class QuotaLedger(Protocol):
+    """Where the truth about a quota lies; survives every keeper."""
+
+    async def state(self, scope: str, now: datetime) -> QuotaState: ...
+    async def reserve(self, scope: str, calls: int, now: datetime, slack: float) -> Reserved: ...
+    async def refuse(self, scope: str, until: datetime, learned: int, now: datetime) -> None: ...
+
+
+class Turns(Protocol):
+    """What a client sees of a keeper, near or far."""
+
+    async def turn(self, priority: Priority) -> Turn: ...
+    async def refused(self, refusal: Refusal) -> None: ...
+
+
+def next_month(now: datetime) -> datetime:
+    """The first instant of the next calendar month, when a monthly allowance is whole again."""
+    first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return (first + timedelta(days=32)).replace(day=1)

@@ -1,0 +1,141 @@
+"""What the node stores: one frozen class per kind of fact.
+
+Each class names its own times in the words of its field. Two rules hold for all of them:
+every time is aware UTC, and `known_at` is the earliest moment anyone could have known the
+fact, so a question about time T filters on it and never sees the future.
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+Interval = Literal["5m", "30m", "1h", "4h", "1d"]
+WHOLE_DIGITS, FRACTION_DIGITS = 35, 30  # what both databases keep exactly: DECIMAL(65, 30)
+
+
+def _exact(value: Decimal) -> Decimal:
+    """Refuse what the store could not keep digit by digit; a silent rounding would be an invention."""
+    _, digits, exponent = value.as_tuple()
+    if not isinstance(exponent, int):
+        raise ValueError(f"{value} is not a number")
+    if -exponent > FRACTION_DIGITS and value.normalize().as_tuple().exponent < -FRACTION_DIGITS:  # type: ignore[operator]  # finite, so an int
+        raise ValueError(f"{value} has more than {FRACTION_DIGITS} decimals")
+    if len(digits) + exponent > WHOLE_DIGITS:
+        raise ValueError(f"{value} has more than {WHOLE_DIGITS} digits before the point")
+    return value
+
+
+Exact = Annotated[Decimal, AfterValidator(_exact)]
+Positive = Annotated[Decimal, Field(gt=0), AfterValidator(_exact)]
+NotNegative = Annotated[Decimal, Field(ge=0), AfterValidator(_exact)]
+Instant = Annotated[AwareDatetime, AfterValidator(lambda t: t.astimezone(UTC))]
+
+
+class Record(BaseModel):
+    """One fact. `partition` and `cursor` say where it belongs; records that agree on both are one fact."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    partition_field: ClassVar[str]
+    cursor_field: ClassVar[str]
+
+    @property
+    def partition(self) -> str:
+        """The part of its stream that this fact belongs to; coverage is kept per partition."""
+        return str(getattr(self, self.partition_field))
+
+    @property
+    def cursor(self) -> datetime:
+        """The time that slices range over."""
+        moment: datetime = getattr(self, self.cursor_field)
+        return moment
+
+    @property
+    def known_at(self) -> datetime:
+        raise NotImplementedError
+
+
+class Price(Record):
+    """What one coin cost when a poll that was due at `slot` was answered. Money in US dollars."""
+
+    partition_field, cursor_field = "coin", "slot"
+
+    coin: str
+    slot: Instant
+    updated_at: Instant  # the upstream's own time for the price; it can be hours older than the slot
+    price: Positive
+    market_cap: NotNegative | None = None
+    volume_24h: NotNegative | None = None  # rolling over 24 hours: never add these up
+    high_24h: NotNegative | None = None
+    low_24h: NotNegative | None = None
+    change_24h: Exact | None = None
+    change_percent_24h: Exact | None = None
+    circulating_supply: NotNegative | None = None
+    total_supply: NotNegative | None = None
+    max_supply: NotNegative | None = None
+
+    @property
+    def known_at(self) -> datetime:
+        return max(self.slot, self.updated_at)
+
+
+class ExchangeRate(Record):
+    """How many units of one currency a bitcoin bought when a poll that was due at `slot` was answered."""
+
+    partition_field, cursor_field = "currency", "slot"
+
+    currency: str  # lower case: usd, eur, eth, xau
+    slot: Instant
+    per_btc: Positive
+    kind: Literal["fiat", "crypto", "commodity"]
+
+    @property
+    def known_at(self) -> datetime:
+        return self.slot
+
+
+class MarketPoint(Record):
+    """The last point that an upstream's chart has within one hour. Money in US dollars."""
+
+    partition_field, cursor_field = "coin", "hour"
+
+    coin: str
+    hour: Instant  # the start of the hour; the upstream's points lie anywhere within it
+    at: Instant  # the upstream's own time of the point
+    price: Positive
+    market_cap: NotNegative | None = None
+    volume_24h: NotNegative | None = None  # rolling over 24 hours at that point, not the hour's volume
+
+    @property
+    def known_at(self) -> datetime:
+        return self.at
+
+
+class Bar(Record):
+    """Trading in one instrument over [start, end). Money in US dollars unless the stream says otherwise."""
+
+    partition_field, cursor_field = "symbol", "start"
+
+    symbol: str
+    interval: Interval
+    start: Instant
+    end: Instant
+    open: Positive
+    high: Positive
+    low: Positive
+    close: Positive
+    volume: NotNegative | None = None  # None: this upstream's candles have none
+
+    @property
+    def known_at(self) -> datetime:
+        return self.end
+
+    @model_validator(mode="after")
+    def _range_encloses_open_and_close(self) -> "Bar":
+        if not self.low <= min(self.open, self.close) <= max(self.open, self.close) <= self.high:
+            raise ValueError(f"[{self.low}, {self.high}] must enclose {self.open} and {self.close}")
+        if not self.start < self.end:
+            raise ValueError(f"a bar must end after it starts: {self.start} .. {self.end}")
+        return self

@@ -1,0 +1,164 @@
+"""A collector: an actor that owns a shard of the streams while it holds the shard's lease.
+
+Whoever holds no lease stands by. A collector that died is started again by Ray; it takes its lease up,
+finishes what it had fetched and not committed, and goes on with the gaps.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import ray
+
+from ray_app.collect.replay import replay
+from ray_app.collect.running import Running, Status
+from ray_app.model.clock import Clock, SystemClock
+from ray_app.model.collected import Lease
+from ray_app.model.errors import Fenced, StoreUnavailable
+from ray_app.model.timerange import TimeRange
+from ray_app.observe.log import logger
+from ray_app.runtime.keeper import FarTurns
+from ray_app.runtime.opening import LeasedBooks, Node, Opening
+from ray_app.runtime.relay import Relay
+from ray_app.store.leases import TTL
+
+log = logger("collector")
+RECOVER = timedelta(days=2)  # how far back a start looks for pages that were kept and not committed
+STANDBY = 1.0  # seconds between tries at a lease that somebody else holds
+
+
+class Shard:
+    """The streams of one shard, run under its lease; plain asyncio, so that tests need no Ray."""
+
+    def __init__(self, node: Node, name: str, members: list[str], wall: Clock) -> None:
+        self.node, self.name, self._members, self._wall = node, name, members, wall
+        self.owner = f"{socket.gethostname()}-{os.getpid()}"
+        self.lease: Lease | None = None
+
+    async def run(self) -> None:
+        """For ever: hold the lease, run the streams; when it is lost, stop them and stand by."""
+        while True:
+            try:
+                self.lease = await self.node.store.leases.acquire(self.name, self.owner)
+                if self.lease is None:
+                    await self._wall.sleep(STANDBY)
+                    continue
+                log.info("lease taken", extra={"shard": self.name, "fence": self.lease.fence})
+                await self._owning(self.lease)
+            except StoreUnavailable as error:
+                log.warning("store is away", extra={"shard": self.name, "error": str(error)})
+                await self._wall.sleep(STANDBY)
+            except Fenced as error:
+                log.warning("lease lost", extra={"shard": self.name, "error": str(error)})
+
+    async def _owning(self, lease: Lease) -> None:
+        relay = Relay(self.node, self.owner, self._wall)
+        books = LeasedBooks(self.node, lease, relay.wake)
+        await self._recover(books)
+        jobs: list[Callable[[], Awaitable[None]]] = [self._renewing, relay.run]
+        for assigned, stream in self.node.streams():
+            if f"{assigned.source.name}.{stream.name}" not in self._members:
+                continue
+            running = Running(
+                source=assigned.source,
+                stream=stream,
+                partitions=self.node.partitions(stream),
+                books=books,
+                api=self._apis(assigned),
+                clock=self.node.clock,
+                reach=self.node.reach,
+            )
+            jobs.append(running.run)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for job in jobs:
+                    group.create_task(job())
+        except* (Fenced, StoreUnavailable) as errors:
+            raise errors.exceptions[0] from None
+
+    def _apis(self, assigned: Any) -> Callable[..., Any]:
+        turns = FarTurns(self.node, assigned, self._wall)
+        return lambda stream, priority: self.node.api(assigned, stream, priority, turns)
+
+    async def _renewing(self) -> None:
+        """Renew at a third of the lease's life; raises Fenced when it is somebody else's."""
+        lost_at = asyncio.get_running_loop().time() + TTL.total_seconds()
+        while True:
+            await self._wall.sleep(TTL.total_seconds() / 3)
+            loop_time = asyncio.get_running_loop().time()
+            try:
+                renewed = await self.node.store.leases.acquire(self.name, self.owner)
+            except StoreUnavailable:
+                if loop_time > lost_at:
+                    log.warning("lease cannot be renewed: the store is away", extra={"shard": self.name})
+                continue  # nothing can be committed meanwhile, by anyone
+            if renewed is None or self.lease is None or renewed.fence != self.lease.fence:
+                raise Fenced(f"{self.owner} lost {self.name}")
+            lost_at = loop_time + TTL.total_seconds()
+
+    async def _recover(self, books: LeasedBooks) -> None:
+        """Commit what was fetched and kept before a crash and never reached the database."""
+        now = self.node.clock.now()
+        since = now - RECOVER
+        known = await self.node.store.ledger.hashes(TimeRange(since - RECOVER, now + RECOVER))
+        sources = [a.source for a in self.node.assigned]
+        mine = frozenset(self._members)
+        done = await replay(self.node.store.raw, books, sources, since=since, known=known, only=mine, announce=True)
+        if done.manifests:
+            log.info("recovered", extra={"slices": done.manifests, "records": done.records, "problems": done.problems})
+
+    async def standby(self) -> None:
+        """Say that this shard's streams are not ours."""
+        for name in self._members:
+            values = {f: getattr(Status(state="standby"), f) for f in Status.__dataclass_fields__}
+            await self.node.store.catalog.report(name, self.owner, values)
+
+    async def release(self) -> None:
+        if self.lease is not None:
+            await self.node.store.leases.release(self.lease)
+
+
+class CollectorActor:
+    """One shard as a Ray actor. `tick` starts it, also after a restart, and says how it is doing."""
+
+    def __init__(self, opening: Opening, shard: str, members: list[str]) -> None:
+        self._opening, self._name, self._members = opening, shard, members
+        self._shard: Shard | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._starting = asyncio.Lock()
+
+    async def tick(self) -> dict[str, Any]:
+        """Keep the shard running. Raises what ended it (a schedule that does not fit, a wrong store)."""
+        async with self._starting:
+            if self._task is not None and self._task.done():
+                failed = self._task.exception()
+                self._task = None
+                if failed is not None:
+                    raise failed
+            if self._task is None:
+                node = await self._opening()
+                await node.declare(node.clock.now())
+                self._shard = Shard(node, self._name, self._members, SystemClock())
+                self._task = asyncio.create_task(self._shard.run())
+        lease = self._shard.lease if self._shard else None
+        return {"shard": self._name, "pid": os.getpid(), "fence": lease.fence if lease else None}
+
+    async def stop(self) -> None:
+        """Stop collecting and let a successor take over at once."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._shard is not None:
+            await self._shard.release()
+            await self._shard.node.close()
+
+
+def start_collector(opening: Opening, shard: str, members: list[str]) -> Any:
+    """A collector that lives as long as its maker and is restarted for ever."""
+    actor = ray.remote(CollectorActor)
+    return actor.options(num_cpus=0.05, max_restarts=-1, max_task_retries=0, max_concurrency=100).remote(
+        opening, shard, members
+    )

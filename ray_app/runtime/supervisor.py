@@ -1,0 +1,65 @@
+"""The Supervisor: a Serve deployment of one replica that owns the keepers and the collectors.
+
+Its actors are children, not detached: they end with it, so an upgrade's second cluster neither doubles nor
+loses them. Two supervisors at once are harmless: the leases decide. A standby is healthy.
+"""
+
+import asyncio
+from typing import Any
+
+from ray import serve
+from ray.exceptions import RayActorError
+
+from ray_app.model.clock import SystemClock
+from ray_app.observe.log import logger
+from ray_app.runtime.collector import start_collector
+from ray_app.runtime.keeper import start_keeper
+from ray_app.runtime.opening import Opening
+
+log = logger("supervisor")
+PERIOD = 2.0  # seconds between looks at the collectors
+
+
+@serve.deployment(
+    name="Supervisor",
+    num_replicas=1,
+    max_ongoing_requests=16,
+    graceful_shutdown_timeout_s=20,
+    ray_actor_options={"num_cpus": 0.05},
+)
+class Supervisor:
+    """Starts what collects and keeps it running. `scopes` are quota scopes, `shards` the streams of each shard."""
+
+    def __init__(self, opening: Opening, release: str, scopes: list[str], shards: dict[str, list[str]]) -> None:
+        self._keepers = {scope: start_keeper(opening, release, scope) for scope in scopes}
+        self._collectors = {name: start_collector(opening, name, members) for name, members in shards.items()}
+        self._seen: dict[str, dict[str, Any]] = {}
+        self._watch = asyncio.create_task(self._watching())
+
+    async def _watching(self) -> None:
+        clock = SystemClock()
+        while True:
+            for name, collector in self._collectors.items():
+                try:
+                    self._seen[name] = await collector.tick.remote()
+                except RayActorError as error:
+                    log.warning("collector is restarting", extra={"shard": name, "error": type(error).__name__})
+                    self._seen[name] = {"shard": name, "error": "restarting"}
+                except Exception as error:  # noqa: BLE001  # whatever ended a collector is shown, and it is tried again
+                    log.error("collector ended", extra={"shard": name, "error": str(error)})
+                    self._seen[name] = {"shard": name, "error": str(error)[:500]}
+            await clock.sleep(PERIOD)
+
+    async def status(self) -> dict[str, dict[str, Any]]:
+        """How each collector was at the last look: pid and fence, or the error that ended it."""
+        return self._seen
+
+    def check_health(self) -> None:
+        """Unhealthy only when the supervisor itself is stuck; an upstream or a store that is down is not."""
+        if self._watch.done():
+            raise RuntimeError("the supervisor's watch has ended")
+
+    async def __del__(self) -> None:
+        self._watch.cancel()
+        stops = [collector.stop.remote() for collector in self._collectors.values()]
+        await asyncio.gather(*stops, return_exceptions=True)

@@ -1,0 +1,162 @@
+"""The simulator's own routes under /sim: time, ledger, faults, limits and the truth behind the answers."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ray_app.simulator.clock import instant, moment
+from ray_app.simulator.coingecko.wire import SIMULATED
+from ray_app.simulator.faults import CATALOGUE
+from ray_app.simulator.noise import STEP_SECONDS
+from ray_app.simulator.simulation import Simulation
+from ray_app.simulator.truth import STEP_MS, Truth
+
+INTERVALS = {"5m": 1, "30m": 6, "hourly": 12, "4h": 48, "daily": 288}
+MOST_TRUTH_STEPS = 2_000_000
+Answering = Callable[[Request], Awaitable[Any]]
+
+
+def routes(simulation: Simulation) -> list[Route]:
+    admin = Admin(simulation)
+    return [
+        Route("/sim", _json(admin.about), methods=["GET"]),
+        Route("/sim/clock", _json(admin.clock), methods=["GET", "POST"]),
+        Route("/sim/ledger", _json(admin.ledger), methods=["GET"]),
+        Route("/sim/ledger/reset", _json(admin.reset_ledger), methods=["POST"]),
+        Route("/sim/faults", _json(admin.faults), methods=["GET", "POST", "DELETE"]),
+        Route("/sim/limits", _json(admin.limits), methods=["GET", "POST"]),
+        Route("/sim/truth", _json(admin.truth), methods=["GET"]),
+    ]
+
+
+def _json(answering: Answering) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        try:
+            return JSONResponse(await answering(request), headers=dict([SIMULATED]))
+        except (ValueError, KeyError, TypeError) as error:
+            return JSONResponse({"error": str(error)}, status_code=400, headers=dict([SIMULATED]))
+
+    return endpoint
+
+
+class Admin:
+    """What the /sim routes do. ValueError, KeyError and TypeError become HTTP 400."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+
+    async def about(self, _: Request) -> dict[str, Any]:
+        config = self._simulation.config
+        return {
+            "simulator": SIMULATED[1],
+            "plan": config.plan,
+            "seed": config.seed,
+            "coins": len(self._simulation.world.truth.coins),
+            "faults": dict(CATALOGUE),
+        }
+
+    async def clock(self, request: Request) -> dict[str, Any]:
+        clock = self._simulation.clock
+        if request.method == "POST":
+            asked = _known(await _object(request), {"advance", "advance_to", "speed", "frozen"})
+            if "advance" in asked:
+                clock.advance(float(asked["advance"]))
+            if "advance_to" in asked:
+                clock.advance_to(moment(asked["advance_to"]))
+            if "speed" in asked:
+                clock.set_speed(float(asked["speed"]))
+            if "frozen" in asked:
+                clock.freeze(bool(asked["frozen"]))
+        now = clock.now().isoformat(timespec="milliseconds")
+        return {"now": now, "speed": clock.speed, "frozen": clock.frozen}
+
+    async def ledger(self, request: Request) -> dict[str, Any]:
+        """Arrivals in order. `since` is virtual time, `path` a glob, `after` the last number already seen."""
+        query = request.query_params
+        since_ms = round(moment(query["since"]).timestamp() * 1000) if "since" in query else 0
+        arrivals = self._simulation.ledger.arrivals(since_ms, query.get("path"), int(query.get("after", 0)))
+        return {"total": self._simulation.ledger.total, "arrivals": [arrival.told() for arrival in arrivals]}
+
+    async def reset_ledger(self, _: Request) -> dict[str, Any]:
+        self._simulation.ledger.reset()
+        return {"total": 0}
+
+    async def faults(self, request: Request) -> list[dict[str, Any]]:
+        """Rules in force. POST adds one rule or a list of them, DELETE takes all away."""
+        if request.method == "POST":
+            asked = json.loads(await request.body())
+            added = [
+                self._simulation.faults.add(rule) for rule in (asked if isinstance(asked, list) else [asked])
+            ]
+            return [rule.told() for rule in added]
+        if request.method == "DELETE":
+            self._simulation.faults.clear()
+        return [rule.told() for rule in self._simulation.faults.rules]
+
+    async def limits(self, request: Request) -> dict[str, Any]:
+        """What each plan really gives. POST {plan, per_minute, credits, history_days}, {spend, key},
+        {enforced} or {restore: true}."""
+        limits = self._simulation.limits
+        if request.method == "POST":
+            names = {"plan", "per_minute", "credits", "history_days", "spend", "key", "enforced", "restore"}
+            asked = _known(await _object(request), names)
+            if asked.get("restore"):
+                limits.restore()
+            if "plan" in asked:
+                limits.change(
+                    asked["plan"], asked.get("per_minute"), asked.get("credits"), asked.get("history_days")
+                )
+            if "spend" in asked:
+                limits.spend(asked.get("key", "key-1"), int(asked["spend"]), self._simulation.clock.now_ms())
+            limits.enforced = bool(asked.get("enforced", limits.enforced))
+        return {"enforced": limits.enforced, "plans": limits.told_all()}
+
+    async def truth(self, request: Request) -> dict[str, Any]:
+        """Bars that start in [from, to), as texts with every digit. Later ones are told too, not `final`."""
+        query, truth = request.query_params, self._simulation.world.truth
+        coin, length = truth.index[query["coin"]], INTERVALS[query.get("interval", "hourly")]
+        quote = self._simulation.world.quotes[query.get("vs_currency", "usd")]
+        seconds = length * STEP_SECONDS
+        first = -(-round(moment(query["from"]).timestamp()) // seconds) * length
+        last = -(-round(moment(query["to"]).timestamp()) // seconds) * length
+        if not 0 <= last - first <= MOST_TRUTH_STEPS:
+            raise ValueError(f"{last - first} steps of five minutes are too many or fewer than none")
+        bars = truth.bars(coin, first, (last - first) // length, length, last - 1, quote)
+        now_step = self._simulation.clock.now_ms() // STEP_MS
+        return {
+            "coin": query["coin"],
+            "interval": query.get("interval", "hourly"),
+            "vs_currency": quote.code,
+            "bars": [
+                _bar(truth, coin, start, length, row, final=start + length <= now_step)
+                for start, row in zip(bars.starts.tolist(), bars.rows.tolist(), strict=True)
+            ],
+        }
+
+
+def _bar(truth: Truth, coin: int, start: int, length: int, row: list[float], final: bool) -> dict[str, Any]:
+    names = ("open", "high", "low", "close")
+    return {
+        "start": instant(start * STEP_MS).isoformat(),
+        "end": instant((start + length) * STEP_MS).isoformat(),
+        **{name: repr(value) for name, value in zip(names, row, strict=True)},
+        "from_file": truth.from_file(coin, start),
+        "final": final,
+    }
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    read = json.loads(await request.body())
+    if not isinstance(read, dict):
+        raise TypeError("expected a JSON object")
+    return read
+
+
+def _known(asked: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    if unknown := set(asked) - names:
+        raise ValueError(f"unknown: {', '.join(sorted(unknown))}; there is {', '.join(sorted(names))}")
+    return asked

@@ -1,0 +1,92 @@
+"""How an answer goes out: headers as recorded, and transports that fail on purpose."""
+
+import asyncio
+import gzip
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from email.utils import format_datetime
+
+from starlette.types import Receive, Send
+
+from ray_app.simulator.clock import instant
+from ray_app.simulator.fault_answers import JSON
+from ray_app.simulator.faults import Rule
+
+SIMULATED = ("X-Simulated", "crypto-data")  # a node refuses to mix this with real data
+
+
+@dataclass
+class Reply:
+    """Status, body and headers of one answer."""
+
+    status: int
+    body: bytes
+    content_type: str = JSON
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    packed: bytes | None = None  # the body under gzip
+
+
+async def send_reply(send: Send, reply: Reply, now_ms: int, request_id: str, gzip_accepted: bool) -> None:
+    body = reply.packed if gzip_accepted and reply.packed is not None else reply.body
+    await send(_start(reply, now_ms, request_id, len(body), packed=body is reply.packed))
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_broken(
+    rule: Rule, receive: Receive, send: Send, reply: Reply, now_ms: int, request_id: str
+) -> bool:
+    """Send as the F11 rule says; False: the answer never got out whole."""
+    kind, body = rule.kind(), reply.body
+    if kind == "slow":
+        seconds = float(rule.value("seconds", 2))
+        if await client_left(receive, seconds / 2):
+            return False
+        await send(_start(reply, now_ms, request_id, len(body), packed=False))
+        await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+        if await client_left(receive, seconds / 2):
+            return False
+        await send({"type": "http.response.body", "body": body[len(body) // 2 :]})
+        return True
+    if kind == "reset":  # the server closes a connection on which less than was promised has gone out
+        await send(_start(reply, now_ms, request_id, len(body), packed=False))
+        await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+        return False
+    if kind == "gzip":
+        body = gzip.compress(body)[: max(12, len(body) // 20)]
+    elif kind == "truncated":
+        body = body[: len(body) * 2 // 3]
+    else:
+        body = b""
+    await send(_start(reply, now_ms, request_id, len(body), packed=kind == "gzip"))
+    await send({"type": "http.response.body", "body": body})
+    return True
+
+
+async def client_left(receive: Receive, seconds: float) -> bool:
+    """Wait that many real seconds, or until the client closes its connection."""
+
+    async def closed() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    try:
+        await asyncio.wait_for(closed(), seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
+def _start(reply: Reply, now_ms: int, request_id: str, length: int, packed: bool) -> dict[str, object]:
+    headers: Iterable[tuple[str, str]] = (
+        ("Date", format_datetime(instant(now_ms), usegmt=True)),
+        ("Content-Type", reply.content_type),
+        ("Content-Length", str(length)),
+        *((("Content-Encoding", "gzip"),) if packed else ()),
+        ("Vary", "Accept-Encoding, Origin"),
+        ("X-Request-Id", request_id),
+        ("Server", "cloudflare"),
+        SIMULATED,
+        *reply.headers,
+    )
+    told = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
+    return {"type": "http.response.start", "status": reply.status, "headers": told}

@@ -1,0 +1,85 @@
+"""What is declared and how the parts are doing: streams (insert-only history), collectors, backfills."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from ray_app.store.engine import Database, dumps
+from ray_app.store.tables import backfills, collectors, streams
+
+
+class Catalog:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def declare(self, declared: dict[str, dict[str, Any]], now: datetime) -> None:
+        """Write down what streams exist; a row is added only where something differs from the last one."""
+        async with self._database.write() as connection:
+            known = {
+                row.stream: row.declared
+                for row in await connection.execute(select(streams).order_by(streams.c.id))
+            }
+            for stream, facts in declared.items():
+                if known.get(stream) != (text := dumps(facts)):
+                    await connection.execute(
+                        insert(streams).values(stream=stream, declared=text, declared_at=now)
+                    )
+
+    async def streams(self, as_of: datetime | None = None) -> dict[str, dict[str, Any]]:
+        """The newest declaration of each stream, as it stood."""
+        query = select(streams).order_by(streams.c.id)
+        if as_of is not None:
+            query = query.where(streams.c.declared_at <= as_of)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        first = {row.stream: row.declared_at for row in reversed(rows)}
+        return {r.stream: json.loads(r.declared) | {"declared_at": first[r.stream]} for r in rows}
+
+    async def report(self, stream: str, owner: str, status: dict[str, Any]) -> None:
+        """Replace the stream's line of how its collector is doing."""
+        values = {**status, "owner": owner, "errors": dumps(status["errors"])}
+        async with self._database.write() as connection:
+            done = await connection.execute(
+                update(collectors).where(collectors.c.stream == stream).values(**values)
+            )
+            if done.rowcount == 0:
+                found = (
+                    await connection.execute(select(collectors.c.stream).where(collectors.c.stream == stream))
+                ).scalar()
+                if found is None:
+                    await connection.execute(insert(collectors).values(stream=stream, **values))
+
+    async def collectors(self) -> dict[str, dict[str, Any]]:
+        async with self._database.read() as connection:
+            rows = (await connection.execute(select(collectors))).mappings().all()
+        return {row["stream"]: dict(row) | {"errors": json.loads(row["errors"])} for row in rows}
+
+    async def backfill(self, job: str) -> dict[str, Any] | None:
+        async with self._database.read() as connection:
+            row = (
+                (await connection.execute(select(backfills).where(backfills.c.id == job)))
+                .mappings()
+                .one_or_none()
+            )
+        return None if row is None else _backfill(dict(row))
+
+    async def backfills(self, limit: int = 50) -> list[dict[str, Any]]:
+        query = select(backfills).order_by(backfills.c.updated_at.desc()).limit(limit)
+        async with self._database.read() as connection:
+            return [_backfill(dict(row)) for row in (await connection.execute(query)).mappings()]
+
+    async def write_backfill(self, job: str, **values: Any) -> None:
+        """Make or bring up to date the job's row; `request` and `receipt` are JSON."""
+        ready = {k: dumps(v) if k in ("request", "receipt") else v for k, v in values.items()}
+        async with self._database.write() as connection:
+            found = (await connection.execute(select(backfills.c.id).where(backfills.c.id == job))).scalar()
+            if found is None:
+                await connection.execute(insert(backfills).values(id=job, **ready))
+            else:
+                await connection.execute(update(backfills).where(backfills.c.id == job).values(**ready))
+
+
+def _backfill(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {"request": json.loads(row["request"]), "receipt": json.loads(row["receipt"])}

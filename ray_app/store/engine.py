@@ -1,0 +1,183 @@
+"""Open the database, bring it to our shape, and say what its failures mean.
+
+SQLite (one file, WAL, full sync) on a laptop; MariaDB or MySQL through asyncmy in production.
+Writing transactions on SQLite take the write lock at once, so that two writers wait instead of failing.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, event, inspect, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from ray_app.model.errors import StoreUnavailable, WrongStore
+from ray_app.store.tables import metadata, node
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+VERSION_TABLE = "crypto_data_version"
+BUSY_SECONDS = 15
+
+
+class Database:
+    """One SQL database. `read()` and `write()` give a connection in a transaction; failures are StoreUnavailable."""
+
+    def __init__(self, url: str, pool: int = 5) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        options: dict[str, Any] = (
+            {"connect_args": {"timeout": BUSY_SECONDS}}
+            if self.is_sqlite
+            else {
+                "pool_pre_ping": True,
+                "pool_recycle": 1800,
+                "connect_args": {"connect_timeout": 5},
+            }
+        )
+        self.engine: AsyncEngine = create_async_engine(
+            self.url,
+            pool_size=pool,
+            max_overflow=0,
+            pool_timeout=30,
+            poolclass=AsyncAdaptedQueuePool,
+            **options,
+        )
+        if self.is_sqlite:
+            event.listen(self.engine.sync_engine, "connect", _sqlite_connect)
+            event.listen(self.engine.sync_engine, "begin", _sqlite_begin)
+        else:
+            event.listen(self.engine.sync_engine, "connect", _mysql_connect)
+        self._writer = self.engine.execution_options(crypto_data_writes=True)
+
+    @property
+    def shown(self) -> str:
+        """The address without its password, for messages."""
+        return self.url.render_as_string(hide_password=True)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        with self._failures():
+            async with self.engine.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction: committed at the end, rolled back when anything is raised."""
+        with self._failures():
+            async with self._writer.begin() as connection:
+                yield connection
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except (OperationalError, InterfaceError) as error:
+            raise StoreUnavailable(f"{self.shown}: {_first_line(error)}") from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise StoreUnavailable(f"{self.shown}: {_first_line(error)}") from error
+            raise
+        except (OSError, TimeoutError) as error:
+            raise StoreUnavailable(f"{self.shown}: {error}") from error
+        except SQLAlchemyError as error:
+            if type(error).__name__ == "TimeoutError":  # the pool's own
+                raise StoreUnavailable(f"{self.shown}: {error}") from error
+            raise
+
+    async def prepare(self, *, simulated: bool) -> None:
+        """Migrate to our shape and stamp the store real or simulated.
+
+        Raises WrongStore when a table of ours exists with another shape, or the stamp differs.
+        """
+        async with self.write() as connection:
+            await connection.run_sync(self._migrate)
+        kind = "simulated" if simulated else "real"
+        async with self.write() as connection:
+            found = (await connection.execute(select(node.c.value).where(node.c.name == "kind"))).scalar()
+            if found is None:
+                await connection.execute(node.insert().values(name="kind", value=kind))
+            elif found != kind:
+                raise WrongStore(
+                    f"{self.shown} holds {found} data and this start would add {kind} data: "
+                    f"use another database, or change the setting `upstreams`"
+                )
+
+    def _migrate(self, connection: Connection) -> None:
+        from alembic import command  # here, since only a start needs it
+        from alembic.config import Config
+
+        present = set(inspect(connection).get_table_names())
+        if VERSION_TABLE not in present and (ours := present & set(metadata.tables)):
+            raise WrongStore(
+                f"{self.shown} already has the tables {', '.join(sorted(ours))}, which this node did not make: "
+                "give it an empty database, or rename them"
+            )
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        self._check_shape(connection)
+
+    def _check_shape(self, connection: Connection) -> None:
+        found = inspect(connection)
+        for title, table in metadata.tables.items():
+            there = {column["name"] for column in found.get_columns(title)}
+            wanted = {column.name for column in table.columns}
+            if there != wanted:
+                raise WrongStore(
+                    f"table {title} in {self.shown} has another shape: "
+                    f"missing {sorted(wanted - there)}, unknown {sorted(there - wanted)}; it was changed by hand or by a newer node"
+                )
+
+    async def is_simulated(self) -> bool:
+        """Which of the two kinds of data this store holds. Raises WrongStore when it was never prepared."""
+        async with self.read() as connection:
+            kind = (await connection.execute(select(node.c.value).where(node.c.name == "kind"))).scalar()
+        if kind is None:
+            raise WrongStore(f"{self.shown} is empty: start the node once (crypto-data up)")
+        return bool(kind == "simulated")
+
+
+def _first_line(error: BaseException) -> str:
+    return str(getattr(error, "orig", None) or error).splitlines()[0][:300]
+
+
+def _sqlite_connect(dbapi: Any, _: Any) -> None:
+    dbapi.isolation_level = None  # we say BEGIN ourselves
+    cursor = dbapi.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={BUSY_SECONDS * 1000}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("crypto_data_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _mysql_connect(dbapi: Any, _: Any) -> None:
+    cursor = dbapi.cursor()
+    cursor.execute(
+        "SET SESSION sql_mode='STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', time_zone='+00:00'"
+    )
+    cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+    cursor.close()
+
+
+def dumps(value: Any) -> str:
+    """Compact JSON with sorted keys: the same value is the same text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)

@@ -1,0 +1,91 @@
+"""The hot side in Redis (or Valkey): event streams that the gateway and the socket routes read.
+
+Losing it costs speed, never data: after a loss the last 24 hours come back from the outbox under the
+same numbers.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from ray_app.model.errors import StoreUnavailable
+from ray_app.store.outbox import Event, Outbox
+
+KEPT = timedelta(hours=24)
+MOST_EVENTS = 500_000  # per topic; about 250 bytes each
+
+
+def redis_client(url: str) -> Redis:
+    """A client that gives up quickly: the callers all know how to go on without Redis."""
+    client: Redis = Redis.from_url(url, socket_connect_timeout=1.0, socket_timeout=5.0, decode_responses=True)
+    return client
+
+
+def stream_key(topic: str) -> str:
+    return f"crypto-data:events:{topic}"
+
+
+class EventStream:
+    """One topic's events as a Redis stream whose ids are the outbox's numbers."""
+
+    def __init__(self, redis: Redis, topic: str) -> None:
+        self._redis, self._topic, self._key = redis, topic, stream_key(topic)
+
+    async def newest(self) -> int:
+        """The number of the last event in Redis; 0 when it holds none. Raises StoreUnavailable."""
+        try:
+            last = await self._redis.xrevrange(self._key, count=1)
+        except RedisError as error:
+            raise StoreUnavailable(f"redis: {error}") from error
+        return int(last[0][0].split("-")[0]) if last else 0
+
+    async def catch_up(self, outbox: Outbox, now: datetime) -> int:
+        """Bring what the outbox has and Redis lacks, in order; how many events were added."""
+        added = 0
+        oldest = await outbox.before(self._topic, now - KEPT)
+        while events := await outbox.after(self._topic, max(await self.newest(), oldest)):
+            try:
+                pipe = self._redis.pipeline(transaction=False)
+                for event in events:
+                    pipe.xadd(self._key, {"e": _packed(event)}, id=f"{event.number}-0")
+                await pipe.execute()
+                await self._redis.xtrim(
+                    self._key, minid=f"{max(oldest, events[-1].number - MOST_EVENTS) + 1}-0", approximate=True
+                )
+            except ResponseError:  # "equal or smaller than the target": another relay was here; look again
+                continue
+            except RedisError as error:
+                raise StoreUnavailable(f"redis: {error}") from error
+            added += len(events)
+        return added
+
+    async def follow(self, after: int | None = None, block_ms: int = 2000) -> AsyncIterator[list[Event]]:
+        """Batches of events after a number (None: after the newest); an empty batch when none came in time.
+
+        Raises StoreUnavailable when Redis goes away.
+        """
+        last = f"{after}-0" if after is not None else "$"
+        if after is None:
+            last = f"{await self.newest()}-0"
+        while True:
+            try:
+                found = await self._redis.xread({self._key: last}, count=1000, block=block_ms)
+            except RedisError as error:
+                raise StoreUnavailable(f"redis: {error}") from error
+            events = [_unpacked(number, fields) for _, batch in found or () for number, fields in batch]
+            if events:
+                last = f"{events[-1].number}-0"
+            yield events
+
+
+def _packed(event: Event) -> str:
+    return json.dumps({"at": event.received_at.isoformat(), "record": event.record}, separators=(",", ":"))
+
+
+def _unpacked(number: str, fields: dict[str, Any]) -> Event:
+    body = json.loads(fields["e"])
+    return Event(int(number.split("-")[0]), datetime.fromisoformat(body["at"]), body["record"])

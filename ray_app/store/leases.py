@@ -1,0 +1,77 @@
+"""Leases with fencing: one owner per shard, by the database's clock; a commit with an old fence is refused."""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ray_app.model.collected import Lease
+from ray_app.model.errors import Fenced
+from ray_app.store.engine import Database
+from ray_app.store.tables import leases
+from ray_app.store.types import from_micros
+
+TTL = timedelta(seconds=15)
+
+
+class Leases:
+    def __init__(self, database: Database, ttl: timedelta = TTL) -> None:
+        self._database, self._ttl = database, ttl
+
+    async def acquire(self, shard: str, owner: str) -> Lease | None:
+        """Take or renew the lease; None while somebody else holds it. A take-over raises the fence."""
+        async with self._database.write() as connection:
+            now = await self._now(connection)
+            row = (
+                await connection.execute(select(leases).where(leases.c.shard == shard).with_for_update())
+            ).one_or_none()
+            expires = now + self._ttl
+            if row is None:
+                await connection.execute(
+                    leases.insert().values(shard=shard, owner=owner, fence=1, expires_at=expires)
+                )
+                return Lease(shard, owner, 1)
+            if row.owner != owner and row.expires_at > now:
+                return None
+            fence = row.fence if row.owner == owner else row.fence + 1
+            await connection.execute(
+                update(leases)
+                .where(leases.c.shard == shard)
+                .values(owner=owner, fence=fence, expires_at=expires)
+            )
+            return Lease(shard, owner, fence)
+
+    async def release(self, lease: Lease) -> None:
+        """Let others take over at once. The fence stays, so that nothing late can be committed under it."""
+        async with self._database.write() as connection:
+            now = await self._now(connection)
+            await connection.execute(
+                update(leases)
+                .where(
+                    leases.c.shard == lease.shard,
+                    leases.c.fence == lease.fence,
+                    leases.c.owner == lease.owner,
+                )
+                .values(expires_at=now, owner="")
+            )
+
+    async def _now(self, connection: AsyncConnection) -> datetime:
+        if self._database.is_sqlite:
+            julian = text("SELECT CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)")
+            return from_micros((await connection.execute(julian)).scalar_one())
+        naive: datetime = (await connection.execute(text("SELECT UTC_TIMESTAMP(6)"))).scalar_one()
+        return naive.replace(tzinfo=UTC)
+
+
+async def check(connection: AsyncConnection, lease: Lease) -> None:
+    """Raise Fenced unless the lease's fence is still the highest; holds the row until the transaction ends."""
+    row = (
+        await connection.execute(
+            select(leases.c.fence, leases.c.owner).where(leases.c.shard == lease.shard).with_for_update()
+        )
+    ).one_or_none()
+    if row is None or row.fence != lease.fence:
+        raise Fenced(
+            f"{lease.owner} held fence {lease.fence} of {lease.shard}; "
+            + (f"{row.owner or 'nobody'} now holds {row.fence}" if row else "the lease is gone")
+        )

@@ -1,0 +1,89 @@
+"""The outbox: each commit leaves its events there, and one relay numbers them without gaps.
+
+The number is the cursor that stream clients hold. It lives in SQL, so it survives a loss of Redis.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from ray_app.model.collected import Lease
+from ray_app.store import leases
+from ray_app.store.engine import Database
+from ray_app.store.tables import outbox
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One announced record: its number within the topic, when we had it, and the record as JSON types."""
+
+    number: int
+    received_at: datetime
+    record: dict[str, Any]
+
+
+class Outbox:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def waiting(self) -> bool:
+        """Whether some row has no number yet."""
+        async with self._database.read() as connection:
+            query = select(outbox.c.id).where(outbox.c.first.is_(None)).limit(1)
+            return (await connection.execute(query)).scalar() is not None
+
+    async def number(self, lease: Lease, most: int = 500) -> int:
+        """Give the next numbers to rows that have none; how many rows got one. Raises Fenced."""
+        async with self._database.write() as connection:
+            await leases.check(connection, lease)
+            waiting = select(outbox.c.id, outbox.c.topic, outbox.c.count).where(outbox.c.first.is_(None))
+            rows = (await connection.execute(waiting.order_by(outbox.c.id).limit(most))).all()
+            following: dict[str, int] = {}
+            for row in rows:
+                if row.topic not in following:
+                    last = select(func.max(outbox.c.first + outbox.c.count)).where(
+                        outbox.c.topic == row.topic
+                    )
+                    following[row.topic] = (await connection.execute(last)).scalar() or 1
+                first = following[row.topic]
+                await connection.execute(update(outbox).where(outbox.c.id == row.id).values(first=first))
+                following[row.topic] = first + row.count
+        return len(rows)
+
+    async def after(self, topic: str, number: int, most: int = 1000) -> list[Event]:
+        """The events that follow `number`, in order, about `most` of them."""
+        query = (
+            select(outbox.c.first, outbox.c.events, outbox.c.received_at)
+            .where(outbox.c.topic == topic, outbox.c.first + outbox.c.count > number + 1)
+            .order_by(outbox.c.first)
+        )
+        out: list[Event] = []
+        async with self._database.read() as connection:
+            async for row in await connection.stream(query):
+                for place, record in enumerate(json.loads(row.events)):
+                    if row.first + place > number:
+                        out.append(Event(row.first + place, row.received_at, record))
+                if len(out) >= most:
+                    break
+        return out
+
+    async def newest(self, topic: str) -> int:
+        """The highest number given out; 0 when there is none."""
+        async with self._database.read() as connection:
+            query = select(func.max(outbox.c.first + outbox.c.count)).where(outbox.c.topic == topic)
+            return ((await connection.execute(query)).scalar() or 1) - 1
+
+    async def before(self, topic: str, moment: datetime) -> int:
+        """The highest number that was received before `moment`; 0 when there is none."""
+        query = select(func.max(outbox.c.first + outbox.c.count)).where(
+            outbox.c.topic == topic, outbox.c.received_at < moment
+        )
+        async with self._database.read() as connection:
+            return ((await connection.execute(query)).scalar() or 1) - 1
+
+    async def topics(self) -> list[str]:
+        async with self._database.read() as connection:
+            return list((await connection.execute(select(outbox.c.topic).distinct())).scalars())

@@ -1,0 +1,140 @@
+"""Raw pages on any fsspec path: bodies by their SHA-256 and compressed, an envelope per exchange, a manifest per slice.
+
+    bodies/ab/<sha256>.zst                          the answer's bytes, once however often it came
+    pages/2026/11/23/01/<received µs>-<id>.json     request, status, headers, times, the body's hash
+    slices/2026/11/23/01/<received µs>-<hash>.json  which pages answered which slice, and how it ended
+
+Kept before parsing, synced to disk; the whole database can be rebuilt from here.
+"""
+
+import asyncio
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import zstandard
+
+from ray_app.model.collected import Collected
+from ray_app.model.errors import StoreUnavailable
+from ray_app.model.source import Page
+from ray_app.store.engine import dumps
+from ray_app.store.types import to_micros
+
+LEVEL = 3
+
+
+class RawPages:
+    """Raises StoreUnavailable when the path cannot be written (full, read-only, gone)."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._local = (
+            Path(path.removeprefix("file://")) if "://" not in path or path.startswith("file://") else None
+        )
+        self._fs: Any = None
+        if self._local is None:
+            import fsspec  # here, since a laptop never needs it
+
+            self._fs, self._root = fsspec.core.url_to_fs(path)
+
+    async def keep(self, page: Page) -> None:
+        """Keep one exchange for good; keeping it twice changes nothing."""
+        await asyncio.to_thread(self._keep, page)
+
+    async def note(self, collected: Collected) -> None:
+        """Keep a slice's manifest; a later one of the same slice replaces it (it was had later)."""
+        at = collected.pages[-1].received_at if collected.pages else collected.received_at
+        name = f"slices/{at:%Y/%m/%d/%H}/{to_micros(at)}-{collected.hash}.json"
+        await asyncio.to_thread(self._put, name, dumps(collected.manifest()).encode())
+
+    def _keep(self, page: Page) -> None:
+        body = f"bodies/{page.body_hash[:2]}/{page.body_hash}.zst"
+        if not self._exists(body):
+            self._put(body, zstandard.compress(page.body, LEVEL))
+        self._put(_envelope(page.received_at, page.id), dumps(page.envelope()).encode())
+
+    def load(self, page_id: str, received_at: datetime) -> Page:
+        """One page by its id. Raises FileNotFoundError."""
+        return self._page(_envelope(received_at, page_id))
+
+    def _page(self, name: str) -> Page:
+        envelope = json.loads(self._get(name))
+        digest = envelope.pop("body")
+        body = zstandard.ZstdDecompressor().decompress(
+            self._get(f"bodies/{digest[:2]}/{digest}.zst"), max_output_size=2**27
+        )
+        times = {k: datetime.fromisoformat(envelope.pop(k)) for k in ("asked_at", "received_at")}
+        page = Page(body=body, **times, **envelope)
+        if page.body_hash != digest or not name.endswith(f"{page.id}.json"):
+            raise ValueError(f"{name} is damaged: its content does not have the hash that names it")
+        return page
+
+    def manifests(self, since: datetime | None = None) -> Iterator[dict[str, Any]]:
+        """Every slice's manifest in the order in which its last page was received, from the hour of `since` on."""
+        from_hour = f"slices/{since:%Y/%m/%d/%H}" if since else ""
+        for name in self._list("slices"):
+            if name >= from_hour:
+                yield json.loads(self._get(name))
+
+    def pages(self) -> Iterator[Page]:
+        """Every page kept, oldest first."""
+        return map(self._page, self._list("pages"))
+
+    def page_names(self) -> dict[str, str]:
+        """Page id to the name of its envelope."""
+        return {name.rsplit("-", 1)[1].removesuffix(".json"): name for name in self._list("pages")}
+
+    def named(self, name: str) -> Page:
+        return self._page(name)
+
+    def _list(self, folder: str) -> list[str]:
+        if self._local is not None:
+            found = (self._local / folder).rglob("*.json")
+            return sorted(path.relative_to(self._local).as_posix() for path in found)
+        base = f"{self._root}/"
+        return sorted(
+            path.removeprefix(base) for path in self._fs.find(base + folder) if path.endswith(".json")
+        )
+
+    def _exists(self, name: str) -> bool:
+        return (
+            (self._local / name).exists()
+            if self._local is not None
+            else bool(self._fs.exists(f"{self._root}/{name}"))
+        )
+
+    def _get(self, name: str) -> bytes:
+        if self._local is not None:
+            return (self._local / name).read_bytes()
+        content: bytes = self._fs.cat_file(f"{self._root}/{name}")
+        return content
+
+    def _put(self, name: str, content: bytes) -> None:
+        try:
+            if self._local is None:
+                self._fs.pipe_file(f"{self._root}/{name}", content)
+                return
+            path = self._local / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=path.parent)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(temporary, path)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise StoreUnavailable(
+                f"raw pages at {self.path} cannot be written: {error}; free or mount the disk"
+            ) from error
+
+
+def _envelope(received_at: datetime, page_id: str) -> str:
+    return f"pages/{received_at:%Y/%m/%d/%H}/{to_micros(received_at)}-{page_id}.json"

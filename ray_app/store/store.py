@@ -1,0 +1,43 @@
+"""The store as its users see it: one database, one folder of raw pages, and the parts that know them."""
+
+from collections.abc import Sequence
+
+from ray_app.model.collected import Collected, Lease
+from ray_app.store.catalog import Catalog
+from ray_app.store.engine import Database
+from ray_app.store.facts import Committed, Facts
+from ray_app.store.keys import Keys
+from ray_app.store.leases import Leases
+from ray_app.store.ledger import Ledger
+from ray_app.store.outbox import Outbox
+from ray_app.store.quota import Quotas
+from ray_app.store.raw import RawPages
+from ray_app.store.reading import Reading
+
+
+class Store:
+    """Facts and coverage together. Open one per process; it holds a pool of connections."""
+
+    def __init__(self, database_url: str, raw_path: str, pool: int = 5) -> None:
+        self.database = Database(database_url, pool)
+        self.raw = RawPages(raw_path)
+        self.facts = Facts(self.database)
+        self.ledger = Ledger(self.database)
+        self.reading = Reading(self.database)
+        self.leases = Leases(self.database)
+        self.quotas = Quotas(self.database)
+        self.catalog = Catalog(self.database)
+        self.outbox = Outbox(self.database)
+        self.keys = Keys(self.database)
+
+    async def commit(self, collected: Sequence[Collected], lease: Lease) -> Committed:
+        """Manifests first, then facts and coverage in one transaction.
+
+        Raises StoreUnavailable (nothing is in the database; try again) or Fenced.
+        """
+        for one in collected:
+            await self.raw.note(one)
+        return await self.facts.commit(collected, lease)
+
+    async def close(self) -> None:
+        await self.database.close()

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs the real servers that the tests talk to: MariaDB and Redis, from Debian's or Ubuntu's packages.
+# Does nothing if both are there or named by the environment. Starts no service: the tests start their own.
+set -euo pipefail
+
+PATH="$PATH:/usr/sbin:/usr/local/sbin"
+packages=()
+if [ -z "${CRYPTO_DATA_TEST_MARIADB_URL:-}" ] && ! command -v mariadbd >/dev/null; then
+  packages+=(mariadb-server)
+fi
+if [ -z "${CRYPTO_DATA_TEST_REDIS_URL:-}" ] && ! command -v redis-server >/dev/null; then
+  packages+=(redis-server)
+fi
+if [ ${#packages[@]} -eq 0 ]; then
+  echo "servers: nothing to install"
+  exit 0
+fi
+
+explain() {
+  echo "servers: missing ${packages[*]}; $1." >&2
+  echo "  Debian, Ubuntu: sudo apt-get install --no-install-recommends ${packages[*]}" >&2
+  echo "  macOS:          brew install mariadb redis" >&2
+  echo "  or name running ones: CRYPTO_DATA_TEST_MARIADB_URL, CRYPTO_DATA_TEST_REDIS_URL" >&2
+  exit 1
+}
+
+command -v apt-get >/dev/null || explain "this machine has no apt-get"
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null && sudo -n true 2>/dev/null || explain "installing needs root"
+  as_root=(sudo -n)
+fi
+
+# A package's script asks this file before it starts a service; 101 means: do not.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  trap '"${as_root[@]}" rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+  "${as_root[@]}" chmod 755 "$policy"
+fi
+echo "servers: installing ${packages[*]}"
+"${as_root[@]}" apt-get update -qq
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+  apt-get install -y -qq --no-install-recommends "${packages[@]}" </dev/null
