@@ -23,7 +23,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="forbid", frozen=True)
 
-    data_dir: Path = Field(Path("data"), description="folder for the laptop's database, raw pages and logs")
+    data_dir: Path = Field(Path(".crypto-data"), description="folder for the laptop's database, raw pages and logs")
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in data_dir")
     raw_path: str = Field("", description="folder or fsspec URL for raw pages; empty: data_dir/raw")
     redis_url: str = Field("", description="redis://host:port/0; empty: an embedded Valkey, started by `up`")

@@ -22,6 +22,8 @@ KEPT_HEADERS = {"date", "etag", "content-type", "retry-after", "age", "cache-con
 LARGEST_BODY = 64 * 2**20
 TOTAL_SECONDS = 60.0
 
+HttpClient = httpx.AsyncClient
+
 
 def client(base_url: str = "") -> httpx.AsyncClient:
     """The HTTP client for upstreams: bounded times, no redirects, an honest name."""

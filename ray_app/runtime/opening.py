@@ -5,11 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import httpx
-
 from ray_app.collect.proof import Proof, prove
 from ray_app.collect.running import Status
-from ray_app.connect.api import HttpApi
+from ray_app.connect.api import HttpApi, HttpClient
 from ray_app.model.clock import Clock
 from ray_app.model.collected import Collected, Lease
 from ray_app.model.declared import declare
@@ -52,7 +50,7 @@ class Node:
     reach: timedelta
     redis_url: str
     release: str
-    http: httpx.AsyncClient
+    http: HttpClient
 
     def partitions(self, stream: Stream) -> tuple[str, ...]:
         return stream.partitions(self.registry)

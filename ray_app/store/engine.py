@@ -140,6 +140,8 @@ class Database:
 
     async def is_simulated(self) -> bool:
         """Which of the two kinds of data this store holds. Raises WrongStore when it was never prepared."""
+        if self.is_sqlite and not Path(self.url.database or "").exists():
+            raise WrongStore(f"there is no store at {self.url.database}: start the node once (crypto-data up)")
         async with self.read() as connection:
             kind = (await connection.execute(select(node.c.value).where(node.c.name == "kind"))).scalar()
         if kind is None:

@@ -1,0 +1,192 @@
+"""Backfill and healing as work of their own: a lease, turns, progress rows in the store, a receipt.
+
+A job is named; started again under the same name it goes on with what is missing, or shows the receipt of
+what is done. It runs in a Ray job or in the command line's own process.
+"""
+
+import asyncio
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from ray_app.collect.backfill import Backfill, Progress, Receipt, Request
+from ray_app.collect.collector import collect, failure
+from ray_app.collect.heal import repairable, repairs
+from ray_app.model.clock import SystemClock
+from ray_app.model.collected import Lease
+from ray_app.model.errors import Fenced, UpstreamError
+from ray_app.model.quota import Priority, Turns
+from ray_app.model.timerange import TimeRange, floor
+from ray_app.runtime.keeper import FarTurns, keeper_for
+from ray_app.runtime.opening import Assigned, LeasedBooks, Node
+from ray_app.store.engine import dumps
+from ray_app.store.leases import TTL
+
+EVERY = 1.0  # seconds between progress rows
+
+
+def request_of(
+    node: Node, stream: str, partitions: str | None, start: datetime | None, end: datetime | None, days: timedelta | None
+) -> Request:
+    """What a person asked for, in our words. Raises ValueError that says what to ask instead."""
+    _, wanted = node.find(stream)
+    known = node.partitions(wanted)
+    chosen = tuple(_partition(node, known, text.strip()) for text in partitions.split(",")) if partitions else known
+    until = floor(min(end or node.clock.now(), node.clock.now()), wanted.grain)
+    if (start is None) == (days is None):
+        raise ValueError("say where to begin: either --start, or --days before the end")
+    since = floor(start if start is not None else until - (days or timedelta()), wanted.grain)
+    if since >= until:
+        raise ValueError(f"the range is empty: {since.isoformat()} .. {until.isoformat()}")
+    return Request(stream, chosen, TimeRange(since, until))
+
+
+def _partition(node: Node, known: tuple[str, ...], text: str) -> str:
+    if text in known:
+        return text
+    ids = [identity for identity in node.registry.resolve(text).ids.values() if identity in known]
+    if not ids:
+        raise ValueError(f"{text} is not collected by this stream; it has {', '.join(known[:10])} …")
+    return ids[0]
+
+
+def turns_for(node: Node, assigned: Assigned, *, near: bool) -> Turns:
+    """Turns from the cluster's keeper, or straight from SQL."""
+    return keeper_for(node, assigned) if near else FarTurns(node, assigned, SystemClock())
+
+
+class Holding:
+    """A lease held while a job runs; renewed in the background. Raises Fenced when somebody else has the job."""
+
+    def __init__(self, node: Node, shard: str, owner: str) -> None:
+        self._node, self._shard, self._owner = node, shard, owner
+        self._renewing: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Lease:
+        lease = await self._node.store.leases.acquire(self._shard, self._owner)
+        if lease is None:
+            raise Fenced(f"{self._shard} is running elsewhere; wait for it, or for {TTL.total_seconds():.0f} s if it died")
+        self._lease = lease
+        self._renewing = asyncio.create_task(self._renew())
+        return lease
+
+    async def _renew(self) -> None:
+        wall = SystemClock()
+        while True:
+            await wall.sleep(TTL.total_seconds() / 3)
+            await self._node.store.leases.acquire(self._shard, self._owner)
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._renewing is not None:
+            self._renewing.cancel()
+        await self._node.store.leases.release(self._lease)
+
+
+def job_name(request: Request) -> str:
+    """A name that the same request always has."""
+    return f"backfill-{request.stream}-{sha256(dumps(request.as_json()).encode()).hexdigest()[:12]}"
+
+
+async def backfill_job(node: Node, request: Request, name: str | None, *, near: bool, show: bool) -> dict[str, Any]:
+    """Cover the request under `name`; the receipt as JSON. A job that is done is not done again.
+
+    `show` draws a progress bar. Raises ValueError when the name belongs to another request.
+    """
+    job = name or job_name(request)
+    earlier = await node.store.catalog.backfill(job)
+    if earlier is not None and earlier["request"] != request.as_json():
+        raise ValueError(f"job {job!r} exists with another request ({dumps(earlier['request'])}); choose another id")
+    if earlier is not None and earlier["state"] == "done":
+        return earlier["receipt"] | {"note": f"done already at {earlier['updated_at'].isoformat()}"}
+    assigned, stream = node.find(request.stream)
+    if assigned.missing:
+        raise ValueError(f"{assigned.source.name} is not configured: set {assigned.missing}")
+    await node.store.quotas.declare(assigned.scope, assigned.plan.quota, node.clock.now())
+    owner = f"{job}-{id(node):x}-{node.clock.now().timestamp():.6f}"
+    started = node.clock.now()
+    progress, finish = _progress(node, job, request, started, show)
+    async with Holding(node, job, owner) as lease:
+        await progress(0, 0, Receipt())
+        work = Backfill(
+            source=assigned.source,
+            stream=stream,
+            request=request,
+            books=LeasedBooks(node, lease),
+            api=node.api(assigned, stream, Priority.BACKFILL, turns_for(node, assigned, near=near)),
+            clock=node.clock,
+            progress=progress,
+        )
+        try:
+            receipt = await work.run()
+        except BaseException:
+            await _write(node, job, request, started, "stopped", work.receipt)
+            raise
+        finally:
+            finish()
+        await _write(node, job, request, started, "done", receipt)
+    return receipt.as_json()
+
+
+def _progress(node: Node, job: str, request: Request, started: datetime, show: bool) -> tuple[Progress, Any]:
+    from rich.progress import Progress as Bar
+
+    bar = Bar(disable=not show)
+    task = bar.add_task(job, total=None)
+    bar.start()
+    last = 0.0
+
+    async def progress(done: int, total: int, receipt: Receipt) -> None:
+        nonlocal last
+        bar.update(task, completed=done, total=total or None)
+        now = asyncio.get_running_loop().time()
+        if now - last >= EVERY or done == 0:
+            last = now
+            await _write(node, job, request, started, "running", receipt)
+
+    return progress, bar.stop
+
+
+async def _write(node: Node, job: str, request: Request, started: datetime, state: str, receipt: Receipt) -> None:
+    await node.store.catalog.write_backfill(
+        job,
+        request=request.as_json(),
+        state=state,
+        slices=receipt.slices,
+        done=receipt.fetched + receipt.failed,
+        receipt=receipt.as_json(),
+        started_at=started,
+        updated_at=node.clock.now(),
+    )
+
+
+async def heal_round(node: Node, reach: timedelta) -> dict[str, Any]:
+    """Fill every gap that the upstreams still offer, earliest deadline first, once; the receipt as JSON."""
+    now = node.clock.now()
+    receipt: dict[str, Any] = {"gaps": 0, "filled": 0, "records": 0, "failed": [], "not_repairable": []}
+    async with Holding(node, "heal", f"heal-{now.timestamp():.6f}") as lease:
+        books = LeasedBooks(node, lease)
+        for assigned in node.assigned:
+            if assigned.missing:
+                receipt["not_repairable"].append(f"{assigned.source.name}: not configured, set {assigned.missing}")
+                continue
+            streams = [(s, node.partitions(s)) for s in assigned.plan.streams]
+            done = {}
+            for stream, _ in streams:
+                over = repairable(stream, now, reach)
+                if over is None:
+                    receipt["not_repairable"].append(f"{assigned.source.name}.{stream.name}: upstream tells only the present")
+                else:
+                    done[stream.name] = await books.coverage(f"{assigned.source.name}.{stream.name}", over)
+            turns = turns_for(node, assigned, near=True)
+            for repair in repairs(streams, done, now, reach):
+                receipt["gaps"] += 1
+                api = node.api(assigned, repair.stream, Priority.HEAL, turns)
+                try:
+                    collected = await collect(assigned.source, repair.stream, repair.slice, api)
+                except UpstreamError as error:
+                    collected = failure(assigned.source, repair.stream, repair.slice, error, node.clock.now())
+                    receipt["failed"].append(f"{collected.name} {repair.slice.partitions} {repair.slice.range}: {error}")
+                await books.commit([collected])
+                receipt["filled"] += collected.outcome == "covered"
+                receipt["records"] += len(collected.records)
+    return receipt

@@ -1,0 +1,24 @@
+"""What the gateway is made of. Opened once per replica; the routes are handed it."""
+
+from dataclasses import dataclass
+
+from ray_app.model.clock import Clock
+from ray_app.model.symbols import Registry
+from ray_app.store.allowance import Redis
+from ray_app.store.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """`clock` tells what is due and known (it may be a simulator's); limits and keys stay on wall time.
+
+    `replicas` is how many gateways are expected to share a client's limits when Redis is gone.
+    """
+
+    store: Store
+    redis: Redis | None
+    registry: Registry
+    clock: Clock
+    simulated: bool
+    release: str
+    replicas: int = 1

@@ -1,0 +1,91 @@
+"""How answers are written: exact numbers, RFC 3339 times in milliseconds, meta last, a weak ETag.
+
+generated_at and age_seconds come at the very end of `meta`, so that a body that is kept can be sent again
+with these two fresh. The ETag is over everything before them.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+_JSON = b"application/json"
+MILLISECOND = timedelta(milliseconds=1)
+
+
+def text(moment: datetime) -> str:
+    """2026-11-23T01:05:00.000Z; digits beyond the millisecond are cut off."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def number(value: Decimal) -> str:
+    """All digits, no exponent, no trailing zeros."""
+    plain = format(value, "f")
+    return (plain.rstrip("0").rstrip(".") or "0") if "." in plain else plain
+
+
+def _default(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(number(value).encode())
+    if isinstance(value, datetime):
+        return text(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def dumps(value: Any) -> bytes:
+    return orjson.dumps(value, _default, orjson.OPT_PASSTHROUGH_DATETIME)
+
+
+@dataclass(slots=True, kw_only=True)
+class Answer:
+    """A body to send. `observed` is the time of the newest observation in it; None when it has none."""
+
+    payload: dict[str, Any]
+    meta: dict[str, Any]
+    observed: datetime | None = None
+    head: bytes = field(default=b"", init=False)
+    etag: bytes = field(default=b"", init=False)
+
+    def __post_init__(self) -> None:
+        self.head = dumps({**self.payload, "meta": self.meta})[:-2]  # open at the end of meta
+        self.etag = b'W/"' + sha256(self.head).hexdigest()[:32].encode() + b'"'
+        self.payload = {}
+
+    def body(self, now: datetime) -> bytes:
+        age = "null" if self.observed is None else f"{max(0.0, (now - self.observed).total_seconds()):.3f}"
+        return self.head + f',"generated_at":"{text(now)}","age_seconds":{age}}}}}'.encode()
+
+    def response(self, request: Request, now: datetime) -> "Sent":
+        """200 with the body, or 304 when the client has it."""
+        asked = b""
+        for name, value in request.scope["headers"]:
+            if name == b"if-none-match":
+                asked = value
+                break
+        if asked and matches(asked, self.etag):
+            return Sent(304, b"", self.etag)
+        return Sent(200, self.body(now), self.etag)
+
+
+def matches(asked: bytes, etag: bytes) -> bool:
+    """If-None-Match compares weakly: W/"a" and "a" are the same."""
+    opaque = etag.removeprefix(b"W/")
+    return asked.strip() == b"*" or any(one.strip().removeprefix(b"W/") == opaque for one in asked.split(b","))
+
+
+class Sent(Response):
+    """A response whose headers are written once, by hand: building them is half the cost of a small answer."""
+
+    media_type = "application/json"
+
+    def __init__(self, status: int, body: bytes, etag: bytes) -> None:
+        self.status_code, self.body, self.background = status, body, None
+        headers = [(b"etag", etag), (b"cache-control", b"private, no-cache"), (b"vary", b"authorization")]
+        if status != 304:
+            headers += [(b"content-type", _JSON), (b"content-length", str(len(body)).encode())]
+        self.raw_headers = headers

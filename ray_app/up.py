@@ -1,0 +1,286 @@
+"""`crypto-data up`: the whole node on one machine, from nothing to the first price served.
+
+Starts the simulator if asked, the embedded Valkey, the database, Ray with its dashboard, and the
+applications of serve_config.yaml; stops all of them, in reverse, at Ctrl-C.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ray_app.settings import PREFIX, Settings
+
+CONFIG = Path(__file__).parent.parent / "serve_config.yaml"
+SERVING_WITHIN = 300.0  # seconds
+RAY_ENVIRONMENT = {
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else `uv run` ships the folder to every worker
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_prestart_worker_first_driver": "0",
+    "RAY_enable_worker_prestart": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "ray_app.serve.edge:middlewares",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A node that runs: where it answers and, when this start made one, the key to ask with."""
+
+    address: str
+    dashboard: str
+    key: str | None
+    simulated: bool
+
+
+Say = Callable[[str], None]
+
+
+class CannotStart(Exception):
+    """Something outside is in the way; the text says what to do."""
+
+
+def need_port(name: str, host: str, port: int) -> None:
+    """Raise CannotStart when somebody listens there already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            setting = PREFIX + name.upper()
+            raise CannotStart(f"{host}:{port} cannot be used ({error.strerror}): stop what listens there or set {setting}") from None
+
+
+@contextlib.contextmanager
+def simulator(settings: Settings, arguments: list[str], say: Say) -> Iterator[str]:
+    """The built-in simulator as a process of its own; its address."""
+    say("starting the simulator of the upstreams")
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    port_file = settings.data_dir / f"simulator-{os.getpid()}.port"
+    command = [sys.executable, "-m", "ray_app.simulator", "--port", "0", "--port-file", str(port_file), *arguments]
+    with (settings.data_dir / "simulator.log").open("ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 30
+        while not (port_file.exists() and port_file.read_text().strip()):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise CannotStart(f"the simulator did not start; see {settings.data_dir / 'simulator.log'}")
+            time.sleep(0.02)
+        yield f"http://127.0.0.1:{port_file.read_text().strip()}"
+    finally:
+        port_file.unlink(missing_ok=True)
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextlib.contextmanager
+def valkey(settings: Settings, say: Say) -> Iterator[str]:
+    """The hot side: the address in the settings, or an embedded Valkey."""
+    if settings.redis_url:
+        yield settings.redis_url
+        return
+    from ray_app.store.embedded import EmbeddedValkey
+
+    say("starting Valkey")
+    server = EmbeddedValkey(settings.data_dir / "valkey")
+    url = server.start()
+    try:
+        yield url
+    finally:
+        server.stop()
+
+
+def export(settings: Settings, **changes: Any) -> Settings:
+    """Put every setting into the environment, where this node's other processes read it; the result."""
+    for name in Settings.model_fields:
+        value = changes.get(name, getattr(settings, name))
+        if value is None or value == "":
+            os.environ.pop(PREFIX + name.upper(), None)
+        elif hasattr(value, "get_secret_value"):
+            os.environ[PREFIX + name.upper()] = value.get_secret_value()
+        elif isinstance(value, Path):
+            os.environ[PREFIX + name.upper()] = str(value.absolute())
+        else:
+            os.environ[PREFIX + name.upper()] = f"PT{value.total_seconds():.0f}S" if hasattr(value, "total_seconds") else str(value)
+    os.environ |= {name: value for name, value in RAY_ENVIRONMENT.items() if name not in os.environ}
+    return Settings.read()
+
+
+async def prepare(settings: Settings, demo: bool) -> str | None:
+    """Bring the database to its shape; a new API key when there is none yet (a demo makes one at each start)."""
+    from ray_app.model.clock import SystemClock
+    from ray_app.store.keys import SCOPES
+    from ray_app.store.store import Store
+
+    store = Store(settings.database, settings.raw)
+    try:
+        await store.database.prepare(simulated=settings.simulated)
+        now = SystemClock().now()
+        if demo:
+            for key in await store.keys.list("demo"):
+                await store.keys.revoke(key.id, now)
+            return await store.keys.create("demo", frozenset(SCOPES), now, tier="premium")
+        if not await store.keys.list():
+            return await store.keys.create("first", frozenset(SCOPES), now)
+        return None
+    finally:
+        await store.close()
+
+
+@contextlib.contextmanager
+def ray_and_serve(settings: Settings, say: Say) -> Iterator[str]:
+    """Ray with its dashboard and the applications of serve_config.yaml; the dashboard's address."""
+    say("starting Ray")
+    import ray
+
+    context = ray.init(
+        address="local",
+        num_cpus=max(2, os.cpu_count() or 2),
+        include_dashboard=True,
+        dashboard_host="127.0.0.1",
+        dashboard_port=settings.dashboard_port,
+        object_store_memory=100 * 2**20,
+        log_to_driver=False,
+        namespace="crypto-data",
+    )
+    try:
+        say("starting the applications")
+        deploy(settings)
+        yield f"http://{context.dashboard_url}"
+    finally:
+        from ray import serve
+
+        with contextlib.suppress(Exception):  # a second Ctrl-C must still reach ray.shutdown
+            serve.shutdown()
+        ray.shutdown()
+
+
+def deploy(settings: Settings) -> None:
+    """Start Serve and the applications of serve_config.yaml, at the address and release of the settings."""
+    from ray.serve._private.api import serve_start  # what `serve run FILE` calls; there is no public name for it
+
+    from ray_app.serve_config import read_config
+
+    config = read_config(CONFIG, host=settings.host, port=settings.port, release=settings.release)
+    client = serve_start(
+        http_options=config.http_options.model_dump(),
+        proxy_location=config.proxy_location,
+        global_logging_config=config.logging_config,
+    )
+    client.deploy_apps(config)
+
+
+def wait_until_serving(settings: Settings, key: str | None, failed: Callable[[], str | None]) -> str:
+    """Wait for the first price, or for readiness when there is no key to ask with; the address."""
+    import httpx
+
+    address = f"http://{settings.host}:{settings.port}"
+    path = "/api/v1/prices/current/BTC" if key else "/ready"
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    deadline = time.monotonic() + SERVING_WITHIN
+    with httpx.Client(base_url=address, headers=headers, timeout=5) as http:
+        while time.monotonic() < deadline:
+            with contextlib.suppress(httpx.HTTPError):
+                if http.get(path).status_code == 200:
+                    return address
+            if problem := failed():
+                raise CannotStart(problem)
+            time.sleep(0.1)
+    raise CannotStart(f"no answer from {address}{path} within {SERVING_WITHIN:.0f} s; see the Ray dashboard and its logs")
+
+
+def deployment_problem() -> str | None:
+    """What Serve says of an application that cannot start; None while all is well."""
+    from ray import serve
+
+    for name, application in serve.status().applications.items():
+        if application.status in ("DEPLOY_FAILED", "UNHEALTHY"):
+            return f"application {name} is {application.status}: {application.message[-2000:]}"
+    return None
+
+
+@contextlib.contextmanager
+def node(settings: Settings, *, demo: bool, say: Say, simulate: list[str] | None = None) -> Iterator[Started]:
+    """A running node; leaving the context stops every process it started."""
+    import asyncio
+
+    need_port("port", settings.host, settings.port)
+    need_port("dashboard_port", "127.0.0.1", settings.dashboard_port)
+    with contextlib.ExitStack() as stack:
+        if demo:
+            address = stack.enter_context(simulator(settings, simulate or [], say))
+            settings = settings.model_copy(update={"upstreams": address})
+        settings = export(settings, redis_url=stack.enter_context(valkey(settings, say)))
+        say("preparing the database")
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        key = asyncio.run(prepare(settings, demo))
+        dashboard = stack.enter_context(ray_and_serve(settings, say))
+        say("waiting for the first price")
+        yield Started(wait_until_serving(settings, key, deployment_problem), dashboard, key, settings.simulated)
+        say("stopping")
+
+
+class Progress:
+    """What a person sees while the node starts: the step under way, with its seconds."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console, self._began = Console(stderr=True), time.monotonic()
+        self._status: Any = None
+        self._step, self._since = "", self._began
+
+    def say(self, step: str) -> None:
+        self._finish()
+        self._step, self._since = step, time.monotonic()
+        self._status = self._console.status(f"{step} …")
+        self._status.start()
+
+    def _finish(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+            self._console.print(f"  {time.monotonic() - self._since:5.1f} s  {self._step}", highlight=False)
+
+    def stop(self) -> None:
+        self._finish()
+
+    def done(self, started: Started) -> None:
+        """Print the address, the key, and three requests that work."""
+        self._finish()
+        took = time.monotonic() - self._began
+        ask = f"curl -s -H 'Authorization: Bearer {started.key or '$CRYPTO_DATA_API_KEY'}' {started.address}"
+        kind = "simulated data" if started.simulated else "real upstreams"
+        print(f"\nThe node serves after {took:.1f} s ({kind}).\n  API        {started.address}/docs")
+        print(f"  dashboard  {started.dashboard} (token: ray get-auth-token)")
+        if started.key:
+            print(f"  API key    {started.key}")
+        print("\nTry:")
+        for path in (
+            "/api/v1/prices/current/BTC",
+            "'/api/v1/prices/historical/ETH?interval=4h&days=7'",
+            "/api/v1/health",
+        ):
+            print(f"  {ask}{path}" if not path.startswith("'") else f"  {ask.rsplit(' ', 1)[0]} '{started.address}{path[1:]}")
+        print("\nCtrl-C stops everything.", flush=True)
+
+
+def until_interrupted() -> None:
+    """Wait for Ctrl-C or SIGTERM."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    stop.wait()
