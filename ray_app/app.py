@@ -74,7 +74,11 @@ async def open_clock(settings: Settings) -> Clock:
 
 async def open_node() -> Node:
     """The parts of a collecting process, from the settings of this process' environment."""
-    settings = Settings.read()
+    return await open_with(Settings.read())
+
+
+async def open_with(settings: Settings) -> Node:
+    """The parts of a collecting process."""
     return Node(
         store=Store(settings.database, settings.raw),
         registry=load_registry(settings.instruments),

@@ -33,9 +33,8 @@ STANDBY = 1.0  # seconds between tries at a lease that somebody else holds
 class Shard:
     """The streams of one shard, run under its lease; plain asyncio, so that tests need no Ray."""
 
-    def __init__(self, node: Node, name: str, members: list[str], wall: Clock) -> None:
-        self.node, self.name, self._members, self._wall = node, name, members, wall
-        self.owner = f"{socket.gethostname()}-{os.getpid()}"
+    def __init__(self, node: Node, name: str, members: list[str], wall: Clock, owner: str) -> None:
+        self.node, self.name, self._members, self._wall, self.owner = node, name, members, wall, owner
         self.lease: Lease | None = None
 
     async def run(self) -> None:
@@ -85,19 +84,13 @@ class Shard:
 
     async def _renewing(self) -> None:
         """Renew at a third of the lease's life; raises Fenced when it is somebody else's."""
-        lost_at = asyncio.get_running_loop().time() + TTL.total_seconds()
         while True:
             await self._wall.sleep(TTL.total_seconds() / 3)
-            loop_time = asyncio.get_running_loop().time()
             try:
-                renewed = await self.node.store.leases.acquire(self.name, self.owner)
-            except StoreUnavailable:
-                if loop_time > lost_at:
-                    log.warning("lease cannot be renewed: the store is away", extra={"shard": self.name})
-                continue  # nothing can be committed meanwhile, by anyone
-            if renewed is None or self.lease is None or renewed.fence != self.lease.fence:
-                raise Fenced(f"{self.owner} lost {self.name}")
-            lost_at = loop_time + TTL.total_seconds()
+                if self.lease is not None:
+                    await self.node.store.leases.renew(self.lease)
+            except StoreUnavailable as error:  # nothing can be committed meanwhile, by anyone
+                log.warning("lease cannot be renewed", extra={"shard": self.name, "error": str(error)})
 
     async def _recover(self, books: LeasedBooks) -> None:
         """Commit what was fetched and kept before a crash and never reached the database."""
@@ -141,10 +134,14 @@ class CollectorActor:
             if self._task is None:
                 node = await self._opening()
                 await node.declare(node.clock.now())
-                self._shard = Shard(node, self._name, self._members, SystemClock())
+                self._shard = Shard(node, self._name, self._members, SystemClock(), self._owner())
                 self._task = asyncio.create_task(self._shard.run())
         lease = self._shard.lease if self._shard else None
         return {"shard": self._name, "pid": os.getpid(), "fence": lease.fence if lease else None}
+
+    def _owner(self) -> str:
+        """The actor's id: a restarted actor takes its own lease up again without waiting for it to expire."""
+        return f"{socket.gethostname()}-{ray.get_runtime_context().get_actor_id()}"
 
     async def stop(self) -> None:
         """Stop collecting and let a successor take over at once."""

@@ -5,6 +5,7 @@ what is done. It runs in a Ray job or in the command line's own process.
 """
 
 import asyncio
+import contextlib
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -14,7 +15,7 @@ from ray_app.collect.collector import collect, failure
 from ray_app.collect.heal import repairable, repairs
 from ray_app.model.clock import SystemClock
 from ray_app.model.collected import Lease
-from ray_app.model.errors import Fenced, UpstreamError
+from ray_app.model.errors import Fenced, StoreUnavailable, UpstreamError
 from ray_app.model.quota import Priority, Turns
 from ray_app.model.timerange import TimeRange, floor
 from ray_app.runtime.keeper import FarTurns, keeper_for
@@ -67,14 +68,15 @@ class Holding:
         if lease is None:
             raise Fenced(f"{self._shard} is running elsewhere; wait for it, or for {TTL.total_seconds():.0f} s if it died")
         self._lease = lease
-        self._renewing = asyncio.create_task(self._renew())
+        self._renewing = asyncio.create_task(self._renew(lease))
         return lease
 
-    async def _renew(self) -> None:
+    async def _renew(self, lease: Lease) -> None:
         wall = SystemClock()
         while True:
             await wall.sleep(TTL.total_seconds() / 3)
-            await self._node.store.leases.acquire(self._shard, self._owner)
+            with contextlib.suppress(StoreUnavailable):  # nothing can be committed meanwhile, by anyone
+                await self._node.store.leases.renew(lease)
 
     async def __aexit__(self, *_: object) -> None:
         if self._renewing is not None:

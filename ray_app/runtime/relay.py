@@ -47,11 +47,14 @@ class Relay:
         """Number everything that waits and bring Redis up to date, once."""
         store = self._node.store
         loop_time = asyncio.get_running_loop().time()
-        if self._lease is None or loop_time > self._renew_at:
+        if self._lease is None:
             self._lease = await store.leases.acquire("relay", self._owner)
-            self._renew_at = loop_time + TTL.total_seconds() / 3
+        elif loop_time > self._renew_at:
+            await store.leases.renew(self._lease)
         if self._lease is None:
             return
+        if loop_time > self._renew_at:
+            self._renew_at = loop_time + TTL.total_seconds() / 3
         while await store.outbox.waiting():
             await store.outbox.number(self._lease)
         if self._redis is None:

@@ -3,13 +3,13 @@
 Pure ASGI. It is outside of all routes, so 404 and 405 need a key as well and tell nobody what exists.
 """
 
-import logging
 import os
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ray_app.model.clock import Clock
+from ray_app.observe.log import logger
 from ray_app.serve.auth import KeyRing
 from ray_app.serve.limits import Allowed, Limits, OverLimit
 from ray_app.serve.problems import Problem, envelope, problem_of
@@ -18,7 +18,7 @@ from ray_app.store.keys import Key
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-log = logging.getLogger(__name__)
+log = logger("gateway")
 OPEN = frozenset({"/", "/health", "/ready", "/docs", "/openapi.json", "/graphql/schema.graphql", "/asyncapi.json"})
 OPEN_BELOW = "/assets/"
 REQUEST_ID = "crypto_data.request_id"

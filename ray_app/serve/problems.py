@@ -1,6 +1,5 @@
 """What goes wrong for a client, and the one form in which it is told: the error envelope."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -13,7 +12,6 @@ from ray_app.model.errors import StoreUnavailable
 from ray_app.model.symbols import AmbiguousSymbol, UnknownSymbol
 from ray_app.serve.wire import dumps
 
-log = logging.getLogger(__name__)
 STATUS = {
     "INVALID_API_KEY": 401,
     "INSUFFICIENT_SCOPE": 403,

@@ -141,10 +141,13 @@ def parse_point(row: Any, wanted: Slice) -> MarketPoint:
 
 
 async def fetch_candles(api: Api, wanted: Slice) -> AsyncIterator[Page]:
-    """Stamped at the close: the candles that close in (start, end] are those that start in [start, end)."""
+    """Stamped at the close: the candles that close in (start, end] are those that start in [start, end).
+
+    Whether `to` belongs to the range is not documented; a second later it does not matter.
+    """
     start, end = (int(t.timestamp()) for t in (wanted.range.start, wanted.range.end))
     path = f"/coins/{wanted.partition}/ohlc/range"
-    yield await api.get(path, **{"vs_currency": "usd", "from": start + 1, "to": end, "interval": "hourly"})
+    yield await api.get(path, **{"vs_currency": "usd", "from": start + 1, "to": end + 1, "interval": "hourly"})
 
 
 def parse_candle(row: Any, wanted: Slice) -> Bar:

@@ -19,7 +19,10 @@ class Leases:
         self._database, self._ttl = database, ttl
 
     async def acquire(self, shard: str, owner: str) -> Lease | None:
-        """Take or renew the lease; None while somebody else holds it. A take-over raises the fence."""
+        """Take the lease; None while another owner holds it. Each taking raises the fence.
+
+        An owner that takes its own lease again was restarted: what its former self still sends is fenced off.
+        """
         async with self._database.write() as connection:
             now = await self._now(connection)
             row = (
@@ -33,13 +36,22 @@ class Leases:
                 return Lease(shard, owner, 1)
             if row.owner != owner and row.expires_at > now:
                 return None
-            fence = row.fence if row.owner == owner else row.fence + 1
+            fence = row.fence + 1
             await connection.execute(
                 update(leases)
                 .where(leases.c.shard == shard)
                 .values(owner=owner, fence=fence, expires_at=expires)
             )
             return Lease(shard, owner, fence)
+
+    async def renew(self, lease: Lease) -> None:
+        """Hold it for another while. Raises Fenced when somebody else took it."""
+        async with self._database.write() as connection:
+            await check(connection, lease)
+            expires = await self._now(connection) + self._ttl
+            await connection.execute(
+                update(leases).where(leases.c.shard == lease.shard).values(expires_at=expires)
+            )
 
     async def release(self, lease: Lease) -> None:
         """Let others take over at once. The fence stays, so that nothing late can be committed under it."""
@@ -70,7 +82,7 @@ async def check(connection: AsyncConnection, lease: Lease) -> None:
             select(leases.c.fence, leases.c.owner).where(leases.c.shard == lease.shard).with_for_update()
         )
     ).one_or_none()
-    if row is None or row.fence != lease.fence:
+    if row is None or row.fence != lease.fence or row.owner != lease.owner:
         raise Fenced(
             f"{lease.owner} held fence {lease.fence} of {lease.shard}; "
             + (f"{row.owner or 'nobody'} now holds {row.fence}" if row else "the lease is gone")

@@ -72,8 +72,8 @@ def start() -> Iterator[Start]:
     with ExitStack() as stack:
 
         def started(plan: str = "analyst", **settings: Any) -> Upstream:
-            settings = {"start": START, "frozen": True, "coins": 40, "listings": LISTINGS} | settings
-            base = stack.enter_context(running(SimulatorConfig(plan=plan, **settings)))
+            usual: dict[str, Any] = {"start": START, "frozen": True, "coins": 40, "listings": LISTINGS}
+            base = stack.enter_context(running(SimulatorConfig(plan=plan, **usual | settings)))
             header = {"keyless": None, "demo": "x-cg-demo-api-key"}.get(plan, "x-cg-pro-api-key")
             client = httpx.Client(base_url=base, headers={header: "sim-key"} if header else {}, timeout=10)
             return Upstream(stack.enter_context(client), paid=plan not in ("keyless", "demo"))

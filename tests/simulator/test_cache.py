@@ -68,7 +68,7 @@ def test_ranges_kept_from_the_evening_expire_at_0040(start):
     assert simulator.get(RANGE, **asked).content == first.content
     simulator.advance(100)  # 00:40
     later = simulator.get(RANGE, **asked).json()["prices"]
-    assert [1_780_358_400_000] == [p[0] for p in later if p[0] == 1_780_358_400_000]
+    assert [p[0] for p in later if p[0] == 1_780_358_400_000] == [1_780_358_400_000]
 
 
 def test_bodies_are_packed_on_request(paid):

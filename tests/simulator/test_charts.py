@@ -2,6 +2,7 @@
 
 from collections import Counter
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -21,7 +22,7 @@ def times(chart):
 def spacing(chart):
     """The usual distance between points, as a name."""
     found = times(chart)
-    gaps = Counter(round((b - a) / FIVE) * FIVE for a, b in zip(found, found[1:], strict=False))
+    gaps = Counter(round((b - a) / FIVE) * FIVE for a, b in pairwise(found))
     return {FIVE: "5m", HOUR: "hourly", DAY: "daily"}[gaps.most_common(1)[0][0]]
 
 
@@ -102,7 +103,7 @@ def test_some_hours_have_two_points_and_rarely_time_steps_back(start):
             buckets = Counter(t // HOUR for t in found)
             assert len(buckets) >= 90 * 24 - 1  # no hour is missing
             doubled += sum(n > 1 for n in buckets.values())
-            gaps = [b - a for a, b in zip(found, found[1:], strict=False)]
+            gaps = [b - a for a, b in pairwise(found)]
             back += gaps.count(-1000)
             late += sum(gap > 1.4 * HOUR for gap in gaps)
             assert all(gap >= -1000 for gap in gaps)

@@ -26,6 +26,7 @@ def command():
             cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         processes.append(process)
+        assert process.stdout is not None
         return process, process.stdout.readline()
 
     yield run
@@ -37,7 +38,8 @@ def command():
 def test_it_says_where_it_is_and_stops_cleanly(command, tmp_path):
     begun = time.perf_counter()
     process, line = command(
-        "--start", "2024-02-29T12:00:00+00:00", "--frozen", "--plan", "demo", "--key", "mine", "--port-file", str(tmp_path / "port")
+        "--start", "2024-02-29T12:00:00+00:00", "--frozen", "--plan", "demo", "--key", "mine",
+        "--port-file", str(tmp_path / "port"),
     )  # fmt: skip
     seconds = time.perf_counter() - begun
     match = re.fullmatch(r"simulator (http://127\.0\.0\.1:(\d+))\n", line)

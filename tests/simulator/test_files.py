@@ -185,6 +185,7 @@ def test_a_path_keeps_to_real_bars(shared_data: Path):
     files = find([shared_data / "ohlcv" / "hourly_binance"])
     truth = Truth(universe(LISTINGS, 3, 7), files)
     history = truth.history(0)
+    assert history is not None
     bars = truth.bars(0, history.first * 12, len(history.bars), 12, 10**9)
     kept = ~np.isnan(history.bars[:, 0])
     assert bars.rows.tolist() == history.bars[kept].tolist()

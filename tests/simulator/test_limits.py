@@ -91,7 +91,7 @@ def test_each_key_has_its_own_minute(start):
         ("three", "analyst", "pro"),
     ):
         header = "x-cg-pro-api-key" if host == "pro" else "x-cg-demo-api-key"
-        limit = PLANS[plan].per_minute
+        limit = PLANS[plan].per_minute or 0
         statuses = [
             simulator.http.get(f"/cg-{host}/api/v3/ping", headers={header: key}).status_code
             for _ in range(limit + 1)
@@ -193,12 +193,11 @@ def test_the_wait_that_is_told_is_the_shortest_that_works():
         for told_is_enough in (True, False):
             limits, caller = Limits(), Caller("keyless", "me")
             for n in range(already):
-                over = limits.arrive(caller, 1_000_000 + n * 7_000)
-            if over is None:
-                over = limits.arrive(caller, 1_000_000 + already * 7_000)
-                now = 1_000_000 + already * 7_000
-            else:
-                now = 1_000_000 + (already - 1) * 7_000
+                limits.arrive(caller, 1_000_000 + n * 7_000)
+            now = 1_000_000 + already * 7_000
+            over = limits.arrive(caller, now)
+            assert over is not None
+            assert over.seconds is not None
             free = now + round(over.seconds * 1000) - (0 if told_is_enough else 1)
             assert (limits.arrive(caller, free) is None) is told_is_enough
 

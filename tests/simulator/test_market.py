@@ -5,10 +5,11 @@ from decimal import Decimal
 import pytest
 
 KEYS = [
-    "id", "symbol", "name", "image", "current_price", "market_cap", "market_cap_rank", "fully_diluted_valuation",
-    "total_volume", "high_24h", "low_24h", "price_change_24h", "price_change_percentage_24h", "market_cap_change_24h",
-    "market_cap_change_percentage_24h", "circulating_supply", "total_supply", "max_supply", "ath",
-    "ath_change_percentage", "ath_date", "atl", "atl_change_percentage", "atl_date", "roi", "last_updated",
+    "id", "symbol", "name", "image", "current_price", "market_cap", "market_cap_rank",
+    "fully_diluted_valuation", "total_volume", "high_24h", "low_24h", "price_change_24h",
+    "price_change_percentage_24h", "market_cap_change_24h", "market_cap_change_percentage_24h",
+    "circulating_supply", "total_supply", "max_supply", "ath", "ath_change_percentage", "ath_date", "atl",
+    "atl_change_percentage", "atl_date", "roi", "last_updated",
 ]  # fmt: skip
 
 
@@ -96,7 +97,8 @@ def test_fields_that_are_told_on_request(paid):
     asked = {"price_change_percentage": "1h,7d", "sparkline": "true"}
     row = paid.read("/coins/markets", vs_currency="usd", ids="bitcoin", **asked)[0]
     assert list(row) == [
-        *KEYS, "sparkline_in_7d", "price_change_percentage_1h_in_currency", "price_change_percentage_7d_in_currency",
+        *KEYS, "sparkline_in_7d",
+        "price_change_percentage_1h_in_currency", "price_change_percentage_7d_in_currency",
     ]  # fmt: skip
     assert len(row["sparkline_in_7d"]["price"]) == 168
     simple = paid.read("/simple/price", ids="bitcoin", vs_currencies="usd,eur", include_market_cap="true",
@@ -162,8 +164,8 @@ def test_each_host_writes_dates_its_own_way(paid, demo):
     [
         ("/coins/markets", {}, 422, {"error": "Missing parameter vs_currency"}),
         ("/coins/markets", {"vs_currency": "usdt"}, 400, {"error": "invalid vs_currency"}),
-        ("/simple/price", {}, 422, {"error": "Missing parameter vs_currencies"}),
-        ("/simple/price", {"vs_currencies": "usd"}, 422, {"error": "Missing parameter ids"}),
+        ("/simple/price", {"ids": "bitcoin"}, 422, {"error": "Missing parameter vs_currencies"}),
+        ("/simple/price", {}, 422, {"error": "Missing parameter ids"}),
         ("/coins/nope/ohlc", {"vs_currency": "usd", "days": 1}, 404, {"error": "coin not found"}),
         ("/coins/bitcoin/market_chart", {"vs_currency": "usd"}, 422, {"error": "Missing parameter days"}),
         (

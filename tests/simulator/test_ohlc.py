@@ -1,7 +1,8 @@
 """/ohlc and /ohlc/range: sizes, times at the close, the candle that forms, and agreement with the truth."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -13,10 +14,14 @@ NOW = 1_780_308_201_000  # 2026-06-01T10:03:21Z
 
 def candles_of(bars):
     """Truth bars as candles, stamped at their ends."""
+    names = ("open", "high", "low", "close")
     return [
-        [round(datetime.fromisoformat(b["end"]).timestamp() * 1000), *(Decimal(b[n]) for n in ("open", "high", "low", "close"))]
-        for b in bars
-    ]  # fmt: skip
+        [
+            round(datetime.fromisoformat(bar["end"]).timestamp() * 1000),
+            *(Decimal(bar[name]) for name in names),
+        ]
+        for bar in bars
+    ]
 
 
 @pytest.mark.parametrize(
@@ -36,7 +41,7 @@ def test_sizes_follow_the_span(paid, days, minutes, count):
     stamps = [candle[0] for candle in candles]
     length = minutes * 60_000
     assert len(stamps) == count
-    assert {b - a for a, b in zip(stamps, stamps[1:], strict=False)} == {length}
+    assert {b - a for a, b in pairwise(stamps)} == {length}
     assert stamps[-1] == NOW // length * length + length  # the end of the one that forms
 
 

@@ -178,11 +178,11 @@ def _extremes(ask: Ask, i: int, high: float, low: float) -> tuple[float, str, fl
 
 
 def simple_price(ask: Ask) -> Answer:
+    if not any(ask.params.get(name) for name in ("ids", "names", "symbols")):
+        raise missing("ids")
     wanted = ask.names("vs_currencies")
     if not wanted:
         raise missing("vs_currencies")
-    if not any(ask.params.get(name) for name in ("ids", "names", "symbols")):
-        raise missing("ids")
     truth, precision = ask.world.truth, ask.precision()
     coins = chosen(ask, ranking(ask.world, ask.step))
     parts: list[list[str]] = [[] for _ in range(len(coins))]

@@ -1,0 +1,55 @@
+"""The gateway's application: every route of the REST interface, behind one door."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from ray_app.model.errors import StoreUnavailable
+from ray_app.model.symbols import AmbiguousSymbol, UnknownSymbol
+from ray_app.serve.door import REQUEST_ID, Door
+from ray_app.serve.node import Node
+from ray_app.serve.parts import Parts
+from ray_app.serve.problems import Problem, envelope, problem_of
+from ray_app.serve.rest import current
+from ray_app.serve.routes import Guarded
+
+__all__ = ["Parts", "build_app"]
+
+
+def build_app(parts: Parts) -> FastAPI:
+    """The application over opened parts. It closes nothing that it was handed."""
+    node = Node(parts)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await node.start()
+        try:
+            yield
+        finally:
+            await node.stop()
+
+    app = FastAPI(
+        title="crypto-data",
+        version=parts.release,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    app.router.route_class = Guarded
+    app.state.node = node
+    for routes in (current,):
+        routes.add(app, node)
+
+    async def told(request: Request, error: Exception) -> Response:
+        return envelope(problem_of(error), request.scope[REQUEST_ID], node.clock.now())
+
+    for kind in (Problem, StoreUnavailable, UnknownSymbol, AmbiguousSymbol, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, told)
+    app.add_middleware(Door, ring=node.ring, limits=node.limits, clock=node.clock, counts=node.counts)
+    return app

@@ -1,0 +1,203 @@
+"""Current prices: read from the store, written once, kept until a new observation arrives.
+
+A kept answer is dropped by the event tail as soon as its coin is observed again, and is at most 60 s old.
+Without the tail (Redis gone, or not followed yet) it is read again after a second.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from ray_app.model.records import ExchangeRate, Price
+from ray_app.model.symbols import Asset
+from ray_app.observe.health import allowed_age, worst
+from ray_app.serve.conversion import USD, Rate, newest_rates
+from ray_app.serve.datasets import Dataset, Datasets
+from ray_app.serve.parts import Parts
+from ray_app.serve.points import Standing
+from ray_app.serve.problems import Problem
+from ray_app.serve.wire import Answer
+from ray_app.store.reading import SETTLED, Fact
+
+KEPT_SECONDS, UNTOLD_SECONDS = 60.0, 1.0  # with the event tail, and without
+MOST_KEPT = 5_000
+OLD_UPSTREAM = timedelta(hours=1)  # an upstream that repeats a price for this long does not update it
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a question about current prices asks for."""
+
+    assets: tuple[Asset, ...]
+    one: bool  # a single coin, told without a list
+    currencies: tuple[str, ...]
+    change: bool
+    market_cap: bool
+
+
+@dataclass(slots=True)
+class Kept:
+    """An answer with how long it holds: by the monotonic clock, and by the node's own (when its condition changes)."""
+
+    answer: Answer
+    dataset: Dataset
+    coins: frozenset[str]
+    expires: float
+    holds_until: datetime | None
+
+
+class CurrentPrices:
+    def __init__(self, parts: Parts, datasets: Datasets) -> None:
+        self._parts, self._datasets = parts, datasets
+        self._kept: dict[object, Kept] = {}
+        self._of_coin: dict[str, set[object]] = {}
+        self._reading: dict[object, asyncio.Task[Kept]] = {}
+        self._generation = 0
+        self.told = False  # whether somebody tells us of new observations
+
+    def kept(self, place: object, now: datetime) -> Kept | None:
+        """The answer to a question asked before, if it still holds."""
+        found = self._kept.get(place)
+        if found is None:
+            return None
+        spare = 0.0 if self.told else KEPT_SECONDS - UNTOLD_SECONDS
+        late = found.holds_until is not None and now >= found.holds_until
+        return None if late or time.monotonic() >= found.expires - spare else found
+
+    async def current(self, place: object, wanted: Wanted, standing: Standing) -> Kept:
+        """The answer as things are now; those who ask the same meanwhile share one reading."""
+        task = self._reading.get(place)
+        if task is None:
+            task = self._reading[place] = asyncio.ensure_future(self._read_and_keep(place, wanted, standing))
+            task.add_done_callback(lambda _: self._reading.pop(place, None))
+        return await asyncio.shield(task)
+
+    async def read(self, wanted: Wanted, standing: Standing) -> Kept:
+        """From the store. Raises Problem when none of the coins has a price."""
+        at = standing.point.as_of
+        dataset = await self._datasets.first(Price, at)
+        coins = {asset.id: asset.ids.get(dataset.source, asset.id) for asset in wanted.assets}
+        reading = self._parts.store.reading
+        facts = await reading.latest(Price, dataset.name, sorted(coins.values()), standing.point)
+        if not facts and wanted.one:
+            raise Problem(
+                "DATA_NOT_AVAILABLE",
+                f"no price of {wanted.assets[0].id} is in the store (at that time)",
+                {"symbol": wanted.assets[0].symbol, "dataset": dataset.name},
+            )
+        rates: dict[str, Rate] = {}
+        rate_age = timedelta(0)
+        if set(wanted.currencies) - {USD}:
+            source = await self._datasets.first(ExchangeRate, at)
+            rates = dict(await newest_rates(reading, source, wanted.currencies, standing.point))
+            rate_age = allowed_age(source.declared)
+        allowed = allowed_age(dataset.declared)
+        turns = [fact.cursor + allowed for fact in facts.values()] + [one.slot + rate_age for one in rates.values()]
+        changes = [fact.received_at for fact in facts.values()] + [one.received_at for one in rates.values()]
+        as_of = standing.as_of(*changes, *turns)
+        rows = [_row(asset, facts.get(coins[asset.id]), wanted, rates, dataset, standing) for asset in wanted.assets]
+        meta = _meta(dataset, wanted, facts, coins, rates, standing, allowed, rate_age)
+        answer = Answer(
+            payload=rows[0] if wanted.one else {"data": rows},
+            meta={"as_of": as_of, "known_by": standing.known_by, **meta, "simulated": self._parts.simulated},
+            observed=max((fact.values["updated_at"] for fact in facts.values()), default=None),
+        )
+        fresh = any(standing.now - change < timedelta(seconds=SETTLED) for change in changes)
+        lasts = UNTOLD_SECONDS if fresh else KEPT_SECONDS
+        ahead = [turn for turn in turns if turn > standing.now]
+        return Kept(answer, dataset, frozenset(coins.values()), time.monotonic() + lasts, min(ahead, default=None))
+
+    def forget(self, coins: Sequence[str] | None) -> None:
+        """Drop what is kept about these coins; None: about all."""
+        self._generation += 1
+        if coins is None:
+            self._kept.clear()
+            self._of_coin.clear()
+            return
+        for coin in coins:
+            for place in self._of_coin.pop(coin, ()):
+                self._kept.pop(place, None)
+
+    async def _read_and_keep(self, place: object, wanted: Wanted, standing: Standing) -> Kept:
+        generation = self._generation
+        found = await self.read(wanted, standing)
+        if generation != self._generation:  # something was observed while we read: perhaps this
+            found.expires = min(found.expires, time.monotonic() + UNTOLD_SECONDS)
+        if len(self._kept) >= MOST_KEPT:
+            self.forget(None)
+        self._kept[place] = found
+        for coin in found.coins:
+            self._of_coin.setdefault(coin, set()).add(place)
+        return found
+
+
+def _row(
+    asset: Asset, fact: Fact | None, wanted: Wanted, rates: dict[str, Rate], dataset: Dataset, standing: Standing
+) -> dict[str, Any]:
+    values = fact.values if fact is not None else {}
+
+    def each(name: str, only_usd: bool = False) -> dict[str, Decimal | None]:
+        usd = values.get(name)
+        out: dict[str, Decimal | None] = {}
+        for currency in wanted.currencies:
+            if currency == USD:
+                out[currency] = usd
+            else:
+                out[currency] = None if usd is None or only_usd else rates[currency].convert(usd)
+        return out
+
+    row: dict[str, Any] = {
+        "symbol": asset.symbol_at(standing.asked),
+        "id": asset.id,
+        "name": asset.name,
+        "current_price": each("price"),
+    }
+    if wanted.market_cap:
+        row["market_cap"] = each("market_cap")
+    row["volume_24h"] = each("volume_24h")
+    if wanted.change:
+        row["price_change_24h"] = each("change_24h", only_usd=True)
+        row["price_change_percentage_24h"] = each("change_percent_24h", only_usd=True)
+    row["last_updated"] = values.get("updated_at")
+    row["data_source"] = dataset.source
+    row["record_id"] = fact.id if fact is not None else None
+    return row
+
+
+def _meta(
+    dataset: Dataset,
+    wanted: Wanted,
+    facts: dict[str, Fact],
+    coins: dict[str, str],
+    rates: dict[str, Rate],
+    standing: Standing,
+    allowed: timedelta,
+    rate_age: timedelta,
+) -> dict[str, Any]:
+    reasons, conditions = [], ["available"]
+    for name, coin in coins.items():
+        fact = facts.get(coin)
+        if fact is None:
+            conditions.append("degraded" if facts else "missing")
+            reasons.append(f"{name}: no price yet")
+        elif standing.now - fact.cursor >= allowed:
+            conditions.append("degraded")
+            reasons.append(f"{name}: not collected since {fact.cursor:%Y-%m-%dT%H:%MZ}")
+        elif fact.cursor - fact.values["updated_at"] > OLD_UPSTREAM:
+            conditions.append("degraded")
+            reasons.append(f"{name}: the upstream has not updated its price since {fact.values['updated_at']:%Y-%m-%dT%H:%MZ}")
+    for one in rates.values():
+        if standing.now - one.slot >= rate_age:
+            conditions.append("degraded")
+            reasons.append(f"the exchange rate of {one.currency} is from {one.slot:%Y-%m-%dT%H:%MZ}")
+    meta: dict[str, Any] = {"condition": worst(conditions), "reasons": reasons, "source": dataset.source}
+    meta["attribution"] = dataset.declared["attribution"]
+    if rates:
+        meta["exchange_rates"] = {currency: {"time": one.slot, "base": USD} for currency, one in sorted(rates.items())}
+        if wanted.change:
+            meta["notes"] = ["the 24 h change is known in usd only; in other currencies it is null"]
+    return meta

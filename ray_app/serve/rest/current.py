@@ -1,0 +1,98 @@
+"""GET /api/v1/prices/current: what a coin costs now, or what the node would have said at a time."""
+
+from fastapi import FastAPI, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from ray_app.model.symbols import CURRENCIES, Asset
+from ray_app.serve.datasets import check_licence
+from ray_app.serve.door import key_of
+from ray_app.serve.node import Node
+from ray_app.serve.points import Standing
+from ray_app.serve.prices import Wanted
+from ray_app.serve.problems import invalid
+from ray_app.serve.queries import Moments, read_query
+from ray_app.serve.rest.examples import CURRENT
+from ray_app.serve.routes import get
+from ray_app.store.reading import NOW
+
+MOST_SYMBOLS, MOST_CURRENCIES = 250, 20
+
+
+class CurrentQuery(Moments):
+    vs_currencies: str = Field("usd", description="currencies, separated by commas", examples=["usd,eur"])
+    include_24hr_change: bool = Field(True, description="with price_change_24h and its percentage")
+    include_market_cap: bool = Field(True, description="with market_cap")
+
+
+class ManyQuery(CurrentQuery):
+    symbols: str = Field(description=f"up to {MOST_SYMBOLS} symbols, separated by commas", examples=["BTC,ETH"])
+
+
+def add(app: FastAPI, node: Node) -> None:
+    prices, clock = node.prices, node.clock
+
+    async def current(symbol: str, request: Request) -> Response:
+        scope = request.scope
+        now = clock.now()
+        place = (symbol, scope["query_string"])
+        found = prices.kept(place, now)
+        if found is None:
+            query = read_query(CurrentQuery, request)
+            standing = await node.standing(query)
+            wanted = _wanted(query, (node.resolve(symbol, standing.asked),), one=True)
+            if standing.point == NOW:
+                found = await prices.current(place, wanted, standing)
+            else:
+                found = await prices.read(wanted, standing)
+            now = clock.now()
+        if found.dataset.restricted:
+            check_licence(found.dataset, key_of(scope).internal)
+        return found.answer.response(request, now)
+
+    async def many(request: Request) -> Response:
+        place = request.scope["query_string"]
+        found = prices.kept(place, clock.now())
+        if found is None:
+            query = read_query(ManyQuery, request)
+            standing = await node.standing(query)
+            wanted = _wanted(query, _assets(node, query.symbols, standing), one=False)
+            if standing.point == NOW:
+                found = await prices.current(place, wanted, standing)
+            else:
+                found = await prices.read(wanted, standing)
+        check_licence(found.dataset, key_of(request.scope).internal)
+        return found.answer.response(request, clock.now())
+
+    get(
+        app, "/api/v1/prices/current/{symbol}", current, scope="read:prices", query=CurrentQuery, example=CURRENT,
+        summary="The current price of one coin",
+    )  # fmt: skip
+    get(
+        app, "/api/v1/prices/current", many, scope="read:prices", query=ManyQuery,
+        summary="The current prices of many coins", example={"data": [{k: v for k, v in CURRENT.items() if k != "meta"}], "meta": CURRENT["meta"]},
+    )  # fmt: skip
+
+
+def _wanted(query: CurrentQuery, assets: tuple[Asset, ...], *, one: bool) -> Wanted:
+    return Wanted(assets, one, currencies(query.vs_currencies), query.include_24hr_change, query.include_market_cap)
+
+
+def currencies(listed: str) -> tuple[str, ...]:
+    """The currencies named, lower case, each once. Raises Problem for one that nobody quotes."""
+    wanted = tuple(dict.fromkeys(part.strip().lower() for part in listed.split(",")))
+    if unknown := [one for one in wanted if one not in CURRENCIES]:
+        raise invalid(
+            f"unknown currency {', '.join(map(repr, unknown))}", currencies=unknown, available=sorted(CURRENCIES)
+        )
+    if len(wanted) > MOST_CURRENCIES:
+        raise invalid(f"at most {MOST_CURRENCIES} currencies at once, not {len(wanted)}")
+    return wanted
+
+
+def _assets(node: Node, listed: str, standing: Standing) -> tuple[Asset, ...]:
+    names = [part.strip() for part in listed.split(",")]
+    if len(names) > MOST_SYMBOLS:
+        raise invalid(f"at most {MOST_SYMBOLS} symbols at once, not {len(names)}", parameter="symbols")
+    found = {asset.id: asset for asset in (node.resolve(name, standing.asked) for name in names)}
+    return tuple(found.values())

@@ -1,0 +1,73 @@
+"""How a route is added: its path, the scope it needs, its query, and an example for the documents."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ray_app.serve.door import check_scope
+from ray_app.serve.queries import Nothing, parameters
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+NEEDS = "x-scope"
+ANY = "any"  # a valid key with whatever scopes
+
+
+class Guarded(APIRoute):
+    """A route that looks at the key's scopes before anything else."""
+
+    async def handle(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        needed = (self.openapi_extra or {}).get(NEEDS)
+        if needed is not None and needed != ANY:
+            check_scope(scope, needed)
+        await super().handle(scope, receive, send)
+
+
+class Direct(Guarded):
+    """A route whose handler reads the request itself: without FastAPI's solving of dependencies, half of a small answer's time.
+
+    Handlers take the path's parts as texts and the request, and give a Response; the documents are as ever.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+
+        async def answer(scope: "Scope", receive: "Receive", send: "Send") -> None:
+            response = await endpoint(request=Request(scope, receive, send), **scope["path_params"])
+            await response(scope, receive, send)
+
+        self.app = answer
+
+
+def get(
+    app: FastAPI,
+    path: str,
+    handler: Callable[..., Awaitable[Response]],
+    *,
+    scope: str | None,
+    summary: str,
+    query: type[BaseModel] = Nothing,
+    example: Any = None,
+    media_type: str = "application/json",
+) -> None:
+    """Add a GET route. `scope`: one of SCOPES, ANY, or None for an open route."""
+    extra: dict[str, Any] = {"parameters": parameters(query)}
+    if scope is not None:
+        extra |= {NEEDS: scope, "security": [{"key": []}]}
+    content: dict[str, Any] = {media_type: {"example": example}} if example is not None else {media_type: {}}
+    app.router.add_api_route(
+        path,
+        handler,
+        methods=["GET"],
+        route_class_override=Direct,
+        summary=summary,
+        response_class=Response,
+        openapi_extra=extra,
+        responses={200: {"description": "as in the example", "content": content}},
+    )
