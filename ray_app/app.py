@@ -4,6 +4,9 @@ Each process opens its own parts from the settings (`open_node`, `open_gateway`)
 argument that crosses Ray.
 """
 
+from dataclasses import replace
+from datetime import timedelta
+
 from pydantic import BaseModel, ConfigDict
 from ray import serve
 
@@ -13,8 +16,10 @@ from ray_app.model.clock import Clock, SystemClock
 from ray_app.model.source import Plan
 from ray_app.model.symbols import load_registry
 from ray_app.runtime.opening import Assigned, Node
+from ray_app.serve.parts import Parts
 from ray_app.settings import Settings
 from ray_app.sources import all_sources
+from ray_app.store.hot import redis_client
 from ray_app.store.store import Store
 
 
@@ -52,9 +57,6 @@ def assignments(settings: Settings) -> tuple[Assigned, ...]:
 
 def _plan(settings: Settings, plan: Plan) -> Plan:
     """The plan with the poll interval that the settings ask for."""
-    from dataclasses import replace
-    from datetime import timedelta
-
     if plan.name != settings.coingecko_plan or settings.coingecko_minutes is None:
         return plan
     every = timedelta(minutes=settings.coingecko_minutes)
@@ -92,6 +94,23 @@ async def open_with(settings: Settings) -> Node:
     )
 
 
+async def open_gateway() -> Parts:
+    """The parts of a gateway replica, from the settings of its process' environment."""
+    return await open_gateway_with(Settings.read())
+
+
+async def open_gateway_with(settings: Settings) -> Parts:
+    """The parts of a gateway replica."""
+    return Parts(
+        store=Store(settings.database, settings.raw),
+        redis=redis_client(settings.redis_url) if settings.redis_url else None,
+        registry=load_registry(settings.instruments),
+        clock=await open_clock(settings),
+        simulated=settings.simulated,
+        release=settings.release,
+    )
+
+
 def build_collection(args: CollectionArgs) -> serve.Application:
     """The application `collection`: no route; the Supervisor and its actors."""
     from ray_app.runtime.supervisor import Supervisor
@@ -100,3 +119,10 @@ def build_collection(args: CollectionArgs) -> serve.Application:
     names = [f"{a.source.name}.{s.name}" for a in assigned for s in a.plan.streams]
     shards = {f"collect-{n}": names[n :: args.shards] for n in range(min(args.shards, len(names)))}
     return Supervisor.bind(open_node, args.release, [a.scope for a in assigned], shards)
+
+
+def build_gateway(args: GatewayArgs) -> serve.Application:
+    """The application `gateway` at /: REST, its documents, and later the page and GraphQL queries."""
+    from ray_app.serve.ingress import Gateway
+
+    return Gateway.bind(open_gateway, args.release)

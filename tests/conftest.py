@@ -20,6 +20,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.nodes import settings_for as settings_for
+from tests.nodes import simulate as simulate
 from tests.servers import MariaDB, Redis
 
 REPO = Path(__file__).parents[1]

@@ -73,7 +73,9 @@ class Stored(Protocol):
 class Books(Protocol):
     async def coverage(self, stream: str, over: TimeRange) -> dict[str, Coverage]: ...
     async def commit(self, collected: Sequence[Collected]) -> Stored: ...
-    async def verify(self, stream: Stream, name: str, partition: str, over: TimeRange) -> tuple[list[Any], list[datetime]]:
+    async def verify(
+        self, stream: Stream, name: str, partition: str, over: TimeRange
+    ) -> tuple[list[Any], list[datetime]]:
         """What was tried and which cursors there are, read from the store."""
 
 
@@ -166,12 +168,16 @@ class Backfill:
                 wait = min(longest, wait * 2)
 
     async def _verify(self) -> None:
-        """Look at every interval of the request in the store; what is not collected is named with its reason."""
+        """Look every interval of the request up in the store; name what is not collected, with its reason."""
         stream, now = self.stream, self.clock.now()
-        expected = Schedule(stream.grain, stream.every, stream.settle, stream.offers, self.request.range.start)
+        expected = Schedule(
+            stream.grain, stream.every, stream.settle, stream.offers, self.request.range.start
+        )
         found: list[Span] = []
         for partition in self.request.partitions:
-            tried, cursors = await self.books.verify(stream, self.request.stream, partition, self.request.range)
+            tried, cursors = await self.books.verify(
+                stream, self.request.stream, partition, self.request.range
+            )
             mine = spans(expected, self.request.range, now, tried, cursors)
             found += mine
             self.receipt.lost += [

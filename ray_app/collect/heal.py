@@ -1,4 +1,4 @@
-"""One round of healing by hand: every gap of every stream that the upstream still offers, earliest deadline first."""
+"""One round of healing by hand: every gap that the upstream still offers, earliest deadline first."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Repair:
 
 
 def repairable(stream: Stream, now: datetime, reach: timedelta) -> TimeRange | None:
-    """The range in which a gap of this stream can still be filled; None for one that tells only the present."""
+    """The range in which a gap of this stream can still be filled; None where only the present is told."""
     return None if stream.offers is None else on_offer(stream, now, min(reach, FOREVER))
 
 

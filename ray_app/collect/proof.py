@@ -85,7 +85,8 @@ def _too_many(
     dearest = max(lines, key=lambda line: line.worst)
     return (
         f"{source.name} on plan {plan.name}: {worst:,} calls at worst + {reserve:,} kept for repairs "
-        f"= {worst + reserve:,}, more than {limit:,} {what}. The most come from {dearest.stream}: {dearest.base:,} calls "
-        f"x {dearest.attempts} attempts for {dearest.partitions} partitions every {dearest.every}. "
+        f"= {worst + reserve:,}, more than {limit:,} {what}. "
+        f"The most come from {dearest.stream}: {dearest.base:,} calls x {dearest.attempts} attempts "
+        f"for {dearest.partitions} partitions every {dearest.every}. "
         f"Ask less often, ask for more partitions in one call, track fewer coins, or take a larger plan"
     )

@@ -1,4 +1,4 @@
-"""Make the facts again from the raw pages: after a crash for the last days, or all of them into an empty store.
+"""Make the facts again from raw pages: after a crash for the last days, or all into an empty store.
 
 With the same parser version the result equals what was stored: ids come from content, times from the pages.
 """
@@ -61,7 +61,7 @@ def collected_again(
 def _parsed(
     source: Source, versions: Sequence[Stream], parser: str, wanted: Slice, pages: list[Page]
 ) -> Collected:
-    """Plans differ in how they answer for one stream: the parser of the same name, in any version, reads the pages."""
+    """Plans differ in how they answer for one stream: the parser of the same name, in any version, reads."""
     name = parser.partition("/")[0]
     fitting = [stream for stream in versions if stream.parser.partition("/")[0] == name]
     if not fitting:
@@ -95,7 +95,10 @@ async def replay(
     only: frozenset[str] | None = None,
     announce: bool = False,
 ) -> Replayed:
-    """Commit every manifest whose hash is not `known` (of the streams in `only`), oldest first. Without `announce` no events are made."""
+    """Commit every manifest whose hash is not `known` (of the streams in `only`), oldest first.
+
+    Without `announce` no events are made.
+    """
     streams, names = by_name(sources), None
     done = Replayed()
     for manifest in raw.manifests(since):
@@ -106,9 +109,7 @@ async def replay(
         try:
             again = collected_again(manifest, [raw.named(names[page]) for page in manifest["pages"]], streams)
         except (KeyError, ValueError, OSError, Malformed) as error:
-            done.problems.append(
-                f"{_name(manifest)} slice {manifest['hash'][:12]}: {error!r}"
-            )
+            done.problems.append(f"{_name(manifest)} slice {manifest['hash'][:12]}: {error!r}")
             continue
         await writes.commit([again if announce else replace(again, topic=None)])
         done.records += len(again.records)

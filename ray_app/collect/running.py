@@ -31,7 +31,7 @@ STORE_WAIT = (0.2, 5.0)  # seconds between tries at a store that is down: first,
 
 @dataclass(slots=True)
 class Status:
-    """How a stream's collector is doing; what operators see. Errors are counted by reaction since the start."""
+    """How a stream's collector is doing. Errors are counted by reaction since the start."""
 
     state: str = "waiting"  # waiting | collecting | refused | standby
     last_run: datetime | None = None
@@ -74,7 +74,7 @@ class Running:
         return f"{self.source.name}.{self.stream.name}"
 
     async def run(self) -> None:
-        """For ever. Raises Fenced when somebody else took over, WrongStore when the data is not of our kind."""
+        """For ever. Raises Fenced when somebody else took over, WrongStore when data is not of our kind."""
         while True:
             started = self.clock.now()
             self.status.state, self.status.last_run = "collecting", started
@@ -135,7 +135,7 @@ class Running:
         return True
 
     async def _listen_for_silence(self, collected: Collected) -> None:
-        """After SILENT_CYCLES without an answer in a batch, a partition is left out for a day, on the record."""
+        """After SILENT_CYCLES without an answer in a batch a partition is left out for a day, on record."""
         if self.stream.batch == 1:
             return
         silent = unanswered(collected)

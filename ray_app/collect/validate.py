@@ -39,7 +39,7 @@ class Read:
 
 
 def read(stream: Stream, page: Page, wanted: Slice) -> Read:
-    """The records of a page that belong to the slice, each (partition, cursor) once; the last one said holds."""
+    """The records of a page that belong to the slice, each (partition, cursor) once: the last one said."""
     out = Read()
     asked = frozenset(wanted.partitions)
     start, end = wanted.range.start, wanted.range.end

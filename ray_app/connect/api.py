@@ -18,7 +18,16 @@ from ray_app.model.quota import Priority, Refusal, Turns
 from ray_app.model.source import Page, Plan, Source, Stream
 
 SIMULATED = "x-simulated"
-KEPT_HEADERS = {"date", "etag", "content-type", "retry-after", "age", "cache-control", "last-modified", SIMULATED}
+KEPT_HEADERS = {
+    "date",
+    "etag",
+    "content-type",
+    "retry-after",
+    "age",
+    "cache-control",
+    "last-modified",
+    SIMULATED,
+}
 LARGEST_BODY = 64 * 2**20
 TOTAL_SECONDS = 60.0
 
@@ -69,8 +78,14 @@ class HttpApi:
             turn = await self.turns.turn(self.priority)
         page = await self._send(path, params)
         if (SIMULATED in page.headers) is not self.simulated:
-            expected, found = ("the simulator", "a real upstream") if self.simulated else ("a real upstream", "the simulator")
-            raise WrongStore(f"{self.source.name} at {self.base_url} is {found}, but this store holds data of {expected}")
+            expected, found = (
+                ("the simulator", "a real upstream")
+                if self.simulated
+                else ("a real upstream", "the simulator")
+            )
+            raise WrongStore(
+                f"{self.source.name} at {self.base_url} is {found}, but this store holds data of {expected}"
+            )
         await self.keep(page)
         try:
             judge(self.source, page)
@@ -95,7 +110,9 @@ class HttpApi:
                         raise Malformed(self.source.name, f"{path}: body over {LARGEST_BODY} bytes")
         except (httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
             raise Transient(self.source.name, f"{path}: {type(error).__name__} {error}".strip()) from error
-        headers = {k: v for k, v in answer.headers.items() if k in KEPT_HEADERS or k.startswith("x-ratelimit")}
+        headers = {
+            k: v for k, v in answer.headers.items() if k in KEPT_HEADERS or k.startswith("x-ratelimit")
+        }
         return Page(
             source=self.source.name,
             stream=self.stream.name,

@@ -65,7 +65,7 @@ class Keeper:
                 continue
             try:
                 await self._one_turn()
-            except Exception as error:  # to the one who asked, not into a dead loop
+            except Exception as error:  # noqa: BLE001  # to the one who asked, not into a dead loop
                 if self._waiting:
                     future = heapq.heappop(self._waiting)[2]
                     if not future.done():

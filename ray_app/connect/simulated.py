@@ -30,5 +30,7 @@ async def _clock(http: httpx.AsyncClient, method: str, address: str, body: Any) 
         answer.raise_for_status()
         read: dict[str, Any] = answer.json()
     except (httpx.HTTPError, ValueError) as error:
-        raise Transient("simulator", f"no simulator answers at {address}: {error}; start one or set upstreams=real") from error
+        raise Transient(
+            "simulator", f"no simulator answers at {address}: {error}; start one or set upstreams=real"
+        ) from error
     return read

@@ -1,4 +1,4 @@
-"""What the node says that it collects: one line per stream, written to the store at start, read by everyone else."""
+"""What the node says that it collects: a line per stream, stored at start, read by everyone else."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +11,13 @@ RECORDS: dict[str, type[Record]] = {kind.__name__: kind for kind in (Price, Exch
 
 
 def declare(
-    source: Source, plan: Plan, stream: Stream, partitions: tuple[str, ...], reach: timedelta, *, missing: str = ""
+    source: Source,
+    plan: Plan,
+    stream: Stream,
+    partitions: tuple[str, ...],
+    reach: timedelta,
+    *,
+    missing: str = "",
 ) -> dict[str, Any]:
     """The stream's declaration as JSON types. `missing` names the setting without which it cannot run."""
     offers = stream.offers

@@ -15,21 +15,11 @@ Interval = Literal["5m", "30m", "1h", "4h", "1d"]
 WHOLE_DIGITS, FRACTION_DIGITS = 35, 30  # what both databases keep exactly: DECIMAL(65, 30)
 
 
-def _exact(value: Decimal) -> Decimal:
-    """Refuse what the store could not keep digit by digit; a silent rounding would be an invention."""
-    _, digits, exponent = value.as_tuple()
-    if not isinstance(exponent, int):
-        raise ValueError(f"{value} is not a number")
-    if -exponent > FRACTION_DIGITS and value.normalize().as_tuple().exponent < -FRACTION_DIGITS:  # type: ignore[operator]  # finite, so an int
-        raise ValueError(f"{value} has more than {FRACTION_DIGITS} decimals")
-    if len(digits) + exponent > WHOLE_DIGITS:
-        raise ValueError(f"{value} has more than {WHOLE_DIGITS} digits before the point")
-    return value
-
-
-Exact = Annotated[Decimal, AfterValidator(_exact)]
-Positive = Annotated[Decimal, Field(gt=0), AfterValidator(_exact)]
-NotNegative = Annotated[Decimal, Field(ge=0), AfterValidator(_exact)]
+# Refuse what the store could not keep digit by digit; a silent rounding would be an invention.
+_DIGITS = Field(max_digits=WHOLE_DIGITS + FRACTION_DIGITS, decimal_places=FRACTION_DIGITS)
+Exact = Annotated[Decimal, _DIGITS]
+Positive = Annotated[Decimal, _DIGITS, Field(gt=0)]
+NotNegative = Annotated[Decimal, _DIGITS, Field(ge=0)]
 Instant = Annotated[AwareDatetime, AfterValidator(lambda t: t.astimezone(UTC))]
 
 

@@ -160,7 +160,7 @@ class Source:
     plans: tuple[Plan, ...]
     licence: str
     attribution: str = ""
-    judge: Callable[[Page], None] = field(default=lambda page: None)  # raises what a 200 hides
+    judge: Callable[[Page], None] = field(default=lambda _: None)  # raises what a 200 hides
 
     def plan(self, name: str) -> Plan:
         for plan in self.plans:

@@ -61,7 +61,9 @@ def judge(
         reasons = ["nothing was collected yet"]
     elif now - last > allowed:
         condition = "degraded"
-        reasons = [f"the newest observation is {(now - last).total_seconds():.0f} s old, {allowed.total_seconds():.0f} s is normal"]
+        reasons = [
+            f"the newest observation is {(now - last).total_seconds():.0f} s old, {allowed.total_seconds():.0f} s is normal"
+        ]
     elif stale:
         young = now - declared["declared_at"] <= allowed
         condition = "pending" if young and not any(p in newest for p in stale) else "degraded"
@@ -86,7 +88,11 @@ def collector_state(declared: Mapping[str, Any], row: Mapping[str, Any] | None, 
     state = str(row["state"])
     if state == "waiting" and row["next_run"] is not None and now > row["next_run"] + grace:
         return "dead"
-    if state == "collecting" and row["last_run"] is not None and now > row["last_run"] + 6 * timedelta(hours=1) + 3 * every:
+    if (
+        state == "collecting"
+        and row["last_run"] is not None
+        and now > row["last_run"] + 6 * timedelta(hours=1) + 3 * every
+    ):
         return "dead"  # no cycle takes that long; its actor is gone
     return state
 

@@ -3,6 +3,7 @@
 Rates are units per bitcoin, all of one slot. The product is exact; the division rounds once, to 28 digits.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -43,8 +44,17 @@ class RateTable:
         slots: dict[datetime, dict[str, Fact]] = {}
         for fact in facts:
             slots.setdefault(fact.cursor, {})[fact.partition] = fact
-        self._rates = {slot: rate(both[currency], both[USD]) for slot, both in slots.items() if {currency, USD} <= set(both)}
-        self.longest = 2 * grain  # one missed slot is bridged by the one before; more would be a carried value
+        self._rates = {
+            slot: rate(both[currency], both[USD])
+            for slot, both in slots.items()
+            if {currency, USD} <= set(both)
+        }
+        self.longest = (
+            2 * grain
+        )  # one missed slot is bridged by the one before; more would be a carried value
+
+    def __bool__(self) -> bool:
+        return bool(self._rates)
 
     @cached_property
     def _slots(self) -> Sequence[datetime]:
@@ -52,8 +62,6 @@ class RateTable:
 
     def known_at(self, moment: datetime) -> Rate | None:
         """The newest rate of that moment; None when the newest is older than `longest`."""
-        from bisect import bisect_right
-
         place = bisect_right(self._slots, moment)
         found = self._rates[self._slots[place - 1]] if place else None
         return found if found is not None and moment - found.slot < self.longest else None
@@ -64,7 +72,9 @@ def rate(one: Fact, usd: Fact) -> Rate:
     return Rate(one.partition, one.cursor, one.values["per_btc"], usd.values["per_btc"], received)
 
 
-async def newest_rates(reading: Reading, dataset: Dataset, currencies: Iterable[str], at: Point) -> Mapping[str, Rate]:
+async def newest_rates(
+    reading: Reading, dataset: Dataset, currencies: Iterable[str], at: Point
+) -> Mapping[str, Rate]:
     """Each currency's rate at the newest slot that has it and the dollar. Raises Problem naming what there is."""
     wanted = set(currencies) - {USD}
     if not wanted:

@@ -23,7 +23,9 @@ class Cursors:
 
     def write(self, question: Mapping[str, Any], position: list[Any], pinned: datetime) -> str:
         """`position` as JSON types; `pinned` is the as_of of every page."""
-        body = json.dumps([_digest(question), position, pinned.isoformat()], separators=(",", ":"), default=_plain).encode()
+        body = json.dumps(
+            [_digest(question), position, pinned.isoformat()], separators=(",", ":"), default=_plain
+        ).encode()
         return base64.urlsafe_b64encode(self._sign(body) + body).decode().rstrip("=")
 
     def read(self, cursor: str, question: Mapping[str, Any]) -> tuple[list[Any], datetime]:
@@ -38,7 +40,10 @@ class Cursors:
                     return position, datetime.fromisoformat(pinned)
         except ValueError:
             pass
-        raise Problem("CURSOR_INVALID", "this cursor is not one of ours, or belongs to other parameters; start again without")
+        raise Problem(
+            "CURSOR_INVALID",
+            "this cursor is not one of ours, or belongs to other parameters; start again without",
+        )
 
     def _sign(self, body: bytes) -> bytes:
         return hmac.digest(self._secret, b"cursor" + body, "sha256")[:_SIGNATURE]

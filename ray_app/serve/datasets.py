@@ -62,7 +62,9 @@ class Datasets:
         """The data set that holds this kind of record. Raises Problem when none was declared (by then)."""
         found = await self.of(record, as_of)
         if not found:
-            raise Problem("DATA_NOT_AVAILABLE", f"no data set holds {record.__name__} records here (at that time)")
+            raise Problem(
+                "DATA_NOT_AVAILABLE", f"no data set holds {record.__name__} records here (at that time)"
+            )
         return found[0]
 
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logger("gateway")
-OPEN = frozenset({"/", "/health", "/ready", "/docs", "/openapi.json", "/graphql/schema.graphql", "/asyncapi.json"})
+OPEN = frozenset(
+    {"/", "/health", "/ready", "/docs", "/openapi.json", "/graphql/schema.graphql", "/asyncapi.json"}
+)
 OPEN_BELOW = "/assets/"
 REQUEST_ID = "crypto_data.request_id"
 KEY = "crypto_data.key"
@@ -44,7 +46,9 @@ class Door:
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         if scope["type"] == "websocket":  # sockets have an application of their own
             await receive()
-            await send({"type": "websocket.close", "code": 1008, "reason": "no sockets here; they are under /ws"})
+            await send(
+                {"type": "websocket.close", "code": 1008, "reason": "no sockets here; they are under /ws"}
+            )
             return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -91,10 +95,14 @@ class Door:
             self._counts.add(route, status, time.monotonic() - started)
             if client_id is not None or status >= 500:
                 said = (client_id or b"").decode("latin-1")[:128]
-                log.info("request %s client_id=%r %s %s -> %s", request_id, said, scope["method"], path, status)
+                log.info(
+                    "request %s client_id=%r %s %s -> %s", request_id, said, scope["method"], path, status
+                )
 
 
-async def answer_error(error: Exception, scope: "Scope", receive: "Receive", send: "Send", clock: Clock) -> None:
+async def answer_error(
+    error: Exception, scope: "Scope", receive: "Receive", send: "Send", clock: Clock
+) -> None:
     """Send the envelope; what nobody expected goes into the log with its request id."""
     problem = problem_of(error)
     request_id = scope[REQUEST_ID]
@@ -116,5 +124,7 @@ def check_scope(scope: Any, needed: str) -> None:
     key = key_of(scope)
     if needed not in key.scopes:
         raise Problem(
-            "INSUFFICIENT_SCOPE", f"this key lacks the scope {needed}", {"scope": needed, "has": sorted(key.scopes)}
+            "INSUFFICIENT_SCOPE",
+            f"this key lacks the scope {needed}",
+            {"scope": needed, "has": sorted(key.scopes)},
         )

@@ -14,7 +14,7 @@ from ray_app.serve.door import REQUEST_ID, Door
 from ray_app.serve.node import Node
 from ray_app.serve.parts import Parts
 from ray_app.serve.problems import Problem, envelope, problem_of
-from ray_app.serve.rest import current
+from ray_app.serve.rest import catalog, coverage, current, documents, evidence, health, historical, operations
 from ray_app.serve.routes import Guarded
 
 __all__ = ["Parts", "build_app"]
@@ -43,13 +43,20 @@ def build_app(parts: Parts) -> FastAPI:
     )
     app.router.route_class = Guarded
     app.state.node = node
-    for routes in (current,):
+    for routes in (current, historical, coverage, evidence, operations, catalog, health, documents):
         routes.add(app, node)
 
     async def told(request: Request, error: Exception) -> Response:
         return envelope(problem_of(error), request.scope[REQUEST_ID], node.clock.now())
 
-    for kind in (Problem, StoreUnavailable, UnknownSymbol, AmbiguousSymbol, RequestValidationError, HTTPException):
+    for kind in (
+        Problem,
+        StoreUnavailable,
+        UnknownSymbol,
+        AmbiguousSymbol,
+        RequestValidationError,
+        HTTPException,
+    ):
         app.add_exception_handler(kind, told)
     app.add_middleware(Door, ring=node.ring, limits=node.limits, clock=node.clock, counts=node.counts)
     return app

@@ -78,7 +78,12 @@ class OverLimit(Problem):
         super().__init__(
             "RATE_LIMIT_EXCEEDED",
             f"the limit `{bucket.kind}` of {bucket.limit} requests {each} is reached; try again in {wait} s",
-            {"limit": bucket.kind, "requests": bucket.limit, "seconds": SPANS[bucket.kind], "retry_after": wait},
+            {
+                "limit": bucket.kind,
+                "requests": bucket.limit,
+                "seconds": SPANS[bucket.kind],
+                "retry_after": wait,
+            },
             {"Retry-After": str(wait)},
         )
         self.allowed = allowed

@@ -15,7 +15,9 @@ from ray_app.serve.wire import MILLISECOND, text
 from ray_app.store.reading import SETTLED, Point
 
 _REST_OF_IT = timedelta(microseconds=999)
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+ -]\d\d:?\d\d)?)?", re.ASCII)
+_INSTANT = re.compile(
+    r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+ -]\d\d:?\d\d)?)?", re.ASCII
+)
 EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)  # before the first block there is nothing to ask for
 
 

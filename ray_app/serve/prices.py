@@ -96,10 +96,15 @@ class CurrentPrices:
             rates = dict(await newest_rates(reading, source, wanted.currencies, standing.point))
             rate_age = allowed_age(source.declared)
         allowed = allowed_age(dataset.declared)
-        turns = [fact.cursor + allowed for fact in facts.values()] + [one.slot + rate_age for one in rates.values()]
+        turns = [fact.cursor + allowed for fact in facts.values()] + [
+            one.slot + rate_age for one in rates.values()
+        ]
         changes = [fact.received_at for fact in facts.values()] + [one.received_at for one in rates.values()]
         as_of = standing.as_of(*changes, *turns)
-        rows = [_row(asset, facts.get(coins[asset.id]), wanted, rates, dataset, standing) for asset in wanted.assets]
+        rows = [
+            _row(asset, facts.get(coins[asset.id]), wanted, rates, dataset, standing)
+            for asset in wanted.assets
+        ]
         meta = _meta(dataset, wanted, facts, coins, rates, standing, allowed, rate_age)
         answer = Answer(
             payload=rows[0] if wanted.one else {"data": rows},
@@ -109,7 +114,9 @@ class CurrentPrices:
         fresh = any(standing.now - change < timedelta(seconds=SETTLED) for change in changes)
         lasts = UNTOLD_SECONDS if fresh else KEPT_SECONDS
         ahead = [turn for turn in turns if turn > standing.now]
-        return Kept(answer, dataset, frozenset(coins.values()), time.monotonic() + lasts, min(ahead, default=None))
+        return Kept(
+            answer, dataset, frozenset(coins.values()), time.monotonic() + lasts, min(ahead, default=None)
+        )
 
     def forget(self, coins: Sequence[str] | None) -> None:
         """Drop what is kept about these coins; None: about all."""
@@ -136,7 +143,12 @@ class CurrentPrices:
 
 
 def _row(
-    asset: Asset, fact: Fact | None, wanted: Wanted, rates: dict[str, Rate], dataset: Dataset, standing: Standing
+    asset: Asset,
+    fact: Fact | None,
+    wanted: Wanted,
+    rates: dict[str, Rate],
+    dataset: Dataset,
+    standing: Standing,
 ) -> dict[str, Any]:
     values = fact.values if fact is not None else {}
 
@@ -189,7 +201,9 @@ def _meta(
             reasons.append(f"{name}: not collected since {fact.cursor:%Y-%m-%dT%H:%MZ}")
         elif fact.cursor - fact.values["updated_at"] > OLD_UPSTREAM:
             conditions.append("degraded")
-            reasons.append(f"{name}: the upstream has not updated its price since {fact.values['updated_at']:%Y-%m-%dT%H:%MZ}")
+            reasons.append(
+                f"{name}: the upstream has not updated its price since {fact.values['updated_at']:%Y-%m-%dT%H:%MZ}"
+            )
     for one in rates.values():
         if standing.now - one.slot >= rate_age:
             conditions.append("degraded")
@@ -197,7 +211,9 @@ def _meta(
     meta: dict[str, Any] = {"condition": worst(conditions), "reasons": reasons, "source": dataset.source}
     meta["attribution"] = dataset.declared["attribution"]
     if rates:
-        meta["exchange_rates"] = {currency: {"time": one.slot, "base": USD} for currency, one in sorted(rates.items())}
+        meta["exchange_rates"] = {
+            currency: {"time": one.slot, "base": USD} for currency, one in sorted(rates.items())
+        }
         if wanted.change:
             meta["notes"] = ["the 24 h change is known in usd only; in other currencies it is null"]
     return meta

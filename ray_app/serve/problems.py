@@ -30,7 +30,12 @@ STATUS = {
     "SERVICE_UNAVAILABLE": 503,
     "INTERNAL_ERROR": 500,
 }
-_OF_STATUS = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE", 503: "SERVICE_UNAVAILABLE"}
+_OF_STATUS = {
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    413: "PAYLOAD_TOO_LARGE",
+    503: "SERVICE_UNAVAILABLE",
+}
 RETRY_SECONDS = 5  # a store that is down is asked again after this
 
 
@@ -38,7 +43,11 @@ class Problem(Exception):
     """An answer that is an error. `code` is one of STATUS; `details` are JSON types."""
 
     def __init__(
-        self, code: str, message: str, details: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+        self,
+        code: str,
+        message: str,
+        details: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(code, message, details, headers)
         self.code, self.message = code, message
@@ -59,9 +68,13 @@ def problem_of(error: Exception) -> Problem:
         case Problem():
             return error
         case UnknownSymbol():
-            return Problem("INVALID_SYMBOL", str(error), {"symbol": error.text, "nearest": list(error.nearest)})
+            return Problem(
+                "INVALID_SYMBOL", str(error), {"symbol": error.text, "nearest": list(error.nearest)}
+            )
         case AmbiguousSymbol():
-            return Problem("AMBIGUOUS_SYMBOL", str(error), {"symbol": error.text, "candidates": list(error.candidates)})
+            return Problem(
+                "AMBIGUOUS_SYMBOL", str(error), {"symbol": error.text, "candidates": list(error.candidates)}
+            )
         case StoreUnavailable():
             return unavailable("the store does not answer; try again", ["store"])
         case RequestValidationError():
@@ -80,7 +93,11 @@ def unavailable(message: str, down: Sequence[str]) -> Problem:
 def plain_errors(errors: Sequence[Any]) -> list[dict[str, Any]]:
     """Pydantic's findings without what was sent: it could hold a secret."""
     return [
-        {"where": ".".join(str(part) for part in one["loc"]), "message": str(one["msg"]), "type": str(one["type"])}
+        {
+            "where": ".".join(str(part) for part in one["loc"]),
+            "message": str(one["msg"]),
+            "type": str(one["type"]),
+        }
         for one in errors
     ]
 

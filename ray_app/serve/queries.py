@@ -22,7 +22,9 @@ class Moments(Nothing):
     """The two points in time that every data route takes."""
 
     as_of: str | None = Field(
-        None, description="RFC 3339 time: what this node would have answered then", examples=["2026-11-23T01:05:00.000Z"]
+        None,
+        description="RFC 3339 time: what this node would have answered then",
+        examples=["2026-11-23T01:05:00.000Z"],
     )
     known_by: str | None = Field(
         None,

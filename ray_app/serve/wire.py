@@ -75,7 +75,9 @@ class Answer:
 def matches(asked: bytes, etag: bytes) -> bool:
     """If-None-Match compares weakly: W/"a" and "a" are the same."""
     opaque = etag.removeprefix(b"W/")
-    return asked.strip() == b"*" or any(one.strip().removeprefix(b"W/") == opaque for one in asked.split(b","))
+    return asked.strip() == b"*" or any(
+        one.strip().removeprefix(b"W/") == opaque for one in asked.split(b",")
+    )
 
 
 class Sent(Response):

@@ -1,9 +1,11 @@
 """The simulator's own routes under /sim: time, ledger, faults, limits and the truth behind the answers."""
 
 import json
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import numpy as np
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -13,7 +15,7 @@ from ray_app.simulator.coingecko.wire import SIMULATED
 from ray_app.simulator.faults import CATALOGUE
 from ray_app.simulator.noise import STEP_SECONDS
 from ray_app.simulator.simulation import Simulation
-from ray_app.simulator.truth import STEP_MS, Truth
+from ray_app.simulator.truth import STEP_MS
 
 INTERVALS = {"5m": 1, "30m": 6, "hourly": 12, "4h": 48, "daily": 288}
 MOST_TRUTH_STEPS = 2_000_000
@@ -126,27 +128,35 @@ class Admin:
         if not 0 <= last - first <= MOST_TRUTH_STEPS:
             raise ValueError(f"{last - first} steps of five minutes are too many or fewer than none")
         bars = truth.bars(coin, first, (last - first) // length, length, last - 1, quote)
+        ends = bars.starts + length
+        volumes = truth.told_in(quote, truth.volumes(np.array([coin]), ends - 1)[0], ends - 1)
+        caps = bars.rows[:, 3] * truth.circulating[coin]
         now_step = self._simulation.clock.now_ms() // STEP_MS
+        columns = zip(
+            bars.starts.tolist(),
+            ends.tolist(),
+            bars.rows.tolist(),
+            volumes.tolist(),
+            caps.tolist(),
+            strict=True,
+        )
         return {
             "coin": query["coin"],
             "interval": query.get("interval", "hourly"),
             "vs_currency": quote.code,
             "bars": [
-                _bar(truth, coin, start, length, row, final=start + length <= now_step)
-                for start, row in zip(bars.starts.tolist(), bars.rows.tolist(), strict=True)
+                {
+                    "start": instant(start * STEP_MS).isoformat(),
+                    "end": instant(end * STEP_MS).isoformat(),
+                    **dict(zip(("open", "high", "low", "close"), map(repr, row), strict=True)),
+                    "volume_24h": repr(volume),  # that rolls, up to the end
+                    "market_cap": None if math.isnan(cap) else repr(cap),  # at the close
+                    "from_file": truth.from_file(coin, start),
+                    "final": end <= now_step,
+                }
+                for start, end, row, volume, cap in columns
             ],
         }
-
-
-def _bar(truth: Truth, coin: int, start: int, length: int, row: list[float], final: bool) -> dict[str, Any]:
-    names = ("open", "high", "low", "close")
-    return {
-        "start": instant(start * STEP_MS).isoformat(),
-        "end": instant((start + length) * STEP_MS).isoformat(),
-        **{name: repr(value) for name, value in zip(names, row, strict=True)},
-        "from_file": truth.from_file(coin, start),
-        "final": final,
-    }
 
 
 async def _object(request: Request) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def parse_price(row: Any, wanted: Slice) -> Price | None:
     )
 
 
-async def fetch_rates(api: Api, wanted: Slice) -> AsyncIterator[Page]:
+async def fetch_rates(api: Api, _: Slice) -> AsyncIterator[Page]:
     yield await api.get("/exchange_rates")
 
 
@@ -109,11 +109,12 @@ async def fetch_chart(api: Api, wanted: Slice) -> AsyncIterator[Page]:
     """Both hosts take UNIX seconds. `to` is closed there and open here."""
     start, end = (int(t.timestamp()) for t in (wanted.range.start, wanted.range.end))
     path = f"/coins/{wanted.partition}/market_chart/range"
-    yield await api.get(path, **{"vs_currency": "usd", "from": start, "to": end - 1, "precision": "full"})
+    asked: dict[str, str | int] = {"vs_currency": "usd", "from": start, "to": end - 1, "precision": "full"}
+    yield await api.get(path, **asked)
 
 
 def chart_hours(page: Page) -> Iterable[Any]:
-    """The last point of each hour, in order: (ms, price, market cap, volume), joined by time, not by place."""
+    """The last point of each hour, in order: (ms, price, market cap, volume), joined by time, not place."""
     body = page.json()
     try:
         prices, caps, volumes = body["prices"], body["market_caps"], body["total_volumes"]
@@ -147,7 +148,10 @@ async def fetch_candles(api: Api, wanted: Slice) -> AsyncIterator[Page]:
     """
     start, end = (int(t.timestamp()) for t in (wanted.range.start, wanted.range.end))
     path = f"/coins/{wanted.partition}/ohlc/range"
-    yield await api.get(path, **{"vs_currency": "usd", "from": start + 1, "to": end + 1, "interval": "hourly"})
+    asked: dict[str, str | int] = {
+        "vs_currency": "usd", "from": start + 1, "to": end + 1, "interval": "hourly"
+    }  # fmt: skip
+    yield await api.get(path, **asked)
 
 
 def parse_candle(row: Any, wanted: Slice) -> Bar:
@@ -173,7 +177,7 @@ async def fetch_half_hours(api: Api, wanted: Slice) -> AsyncIterator[Page]:
 
 
 def closed_hours(page: Page) -> Iterable[Any]:
-    """Hours as candles, each from the two half-hours that close at :30 and at :00; a half alone makes none."""
+    """Hours as candles, each from the half-hours that close at :30 and at :00; a half alone makes none."""
     candles = {row[0]: row for row in listed(page) if isinstance(row, list) and len(row) == 5}
     for ms, second in sorted(candles.items()):
         first = candles.get(ms - 1_800_000)

@@ -3,6 +3,8 @@
 A replica takes several at once. Losing Redis loses the counts of the present hour, nothing else.
 """
 
+from typing import Any
+
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -19,7 +21,7 @@ class RequestCounts:
         """Count `amount` (negative: give back); the window's total afterwards. Raises StoreUnavailable."""
         name = f"crypto-data:requests:{key}:{window}"
         try:
-            pipe = self._redis.pipeline(transaction=False)
+            pipe: Any = self._redis.pipeline(transaction=False)
             pipe.incrby(name, amount)
             pipe.expire(name, keep_seconds)
             total, _ = await pipe.execute()

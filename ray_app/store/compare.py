@@ -36,7 +36,14 @@ def _queries() -> dict[str, Select[Any]]:
         )
     out["slices"] = select(*(c for c in slices.c if c.name not in ("id", "fence"))).order_by(slices.c.hash)
     out["set_aside"] = (
-        select(set_aside.c.slice, set_aside.c.place, set_aside.c.row, set_aside.c.reason, set_aside.c.received_at, pages.c.hash)
+        select(
+            set_aside.c.slice,
+            set_aside.c.place,
+            set_aside.c.row,
+            set_aside.c.reason,
+            set_aside.c.received_at,
+            pages.c.hash,
+        )
         .join_from(set_aside, pages)
         .order_by(set_aside.c.slice, set_aside.c.place, set_aside.c.row)
     )

@@ -4,11 +4,11 @@ SQLite (one file, WAL, full sync) on a laptop; MariaDB or MySQL through asyncmy 
 Writing transactions on SQLite take the write lock at once, so that two writers wait instead of failing.
 """
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
-from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Connection, event, inspect, select
@@ -26,7 +26,7 @@ BUSY_SECONDS = 15
 
 
 class Database:
-    """One SQL database. `read()` and `write()` give a connection in a transaction; failures are StoreUnavailable."""
+    """One SQL database. `read()` and `write()` give a transaction; its failures are StoreUnavailable."""
 
     def __init__(self, url: str, pool: int = 5) -> None:
         self.url = make_url(url)
@@ -54,6 +54,8 @@ class Database:
         else:
             event.listen(self.engine.sync_engine, "connect", _mysql_connect)
         self._writer = self.engine.execution_options(crypto_data_writes=True)
+        # SQLite has one writer: queueing here is fair, its own busy handler sleeps and polls.
+        self._turn: Any = asyncio.Lock() if self.is_sqlite else nullcontext()
 
     @property
     def shown(self) -> str:
@@ -70,7 +72,7 @@ class Database:
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction: committed at the end, rolled back when anything is raised."""
         with self._failures():
-            async with self._writer.begin() as connection:
+            async with self._turn, self._writer.begin() as connection:
                 yield connection
 
     async def close(self) -> None:
@@ -118,8 +120,8 @@ class Database:
         present = set(inspect(connection).get_table_names())
         if VERSION_TABLE not in present and (ours := present & set(metadata.tables)):
             raise WrongStore(
-                f"{self.shown} already has the tables {', '.join(sorted(ours))}, which this node did not make: "
-                "give it an empty database, or rename them"
+                f"{self.shown} already has the tables {', '.join(sorted(ours))}, "
+                "which this node did not make: give it an empty database, or rename them"
             )
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
@@ -135,13 +137,16 @@ class Database:
             if there != wanted:
                 raise WrongStore(
                     f"table {title} in {self.shown} has another shape: "
-                    f"missing {sorted(wanted - there)}, unknown {sorted(there - wanted)}; it was changed by hand or by a newer node"
+                    f"missing {sorted(wanted - there)}, unknown {sorted(there - wanted)}; "
+                    "it was changed by hand or by a newer node"
                 )
 
     async def is_simulated(self) -> bool:
         """Which of the two kinds of data this store holds. Raises WrongStore when it was never prepared."""
-        if self.is_sqlite and not Path(self.url.database or "").exists():
-            raise WrongStore(f"there is no store at {self.url.database}: start the node once (crypto-data up)")
+        if self.is_sqlite and not Path(self.url.database or "").exists():  # noqa: ASYNC240  # once, at a start
+            raise WrongStore(
+                f"there is no store at {self.url.database}: start the node once (crypto-data up)"
+            )
         async with self.read() as connection:
             kind = (await connection.execute(select(node.c.value).where(node.c.name == "kind"))).scalar()
         if kind is None:
@@ -174,7 +179,8 @@ def _sqlite_begin(connection: Connection) -> None:
 def _mysql_connect(dbapi: Any, _: Any) -> None:
     cursor = dbapi.cursor()
     cursor.execute(
-        "SET SESSION sql_mode='STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', time_zone='+00:00'"
+        "SET SESSION time_zone='+00:00', "
+        "sql_mode='STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
     )
     cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
     cursor.close()

@@ -18,8 +18,8 @@ from ray_app.model.errors import StoreUnavailable
 from ray_app.model.records import Record
 from ray_app.store import leases
 from ray_app.store.engine import Database, dumps
-from ray_app.store.tables import FACTS, PROVENANCE, outbox, pages, partition_sets, series, set_aside, slices
-from ray_app.store.types import plain
+from ray_app.store.rows import Inserts
+from ray_app.store.tables import FACTS, outbox, pages, partition_sets, series, set_aside, slices
 
 TRIES = 5
 
@@ -34,11 +34,12 @@ class Committed:
     slices: int = 0  # that were not in the store before
 
 
-def values_of(record: Record) -> tuple[str, ...]:
-    """The names of a record's fields that make its value: all but where it belongs."""
-    return tuple(
-        f for f in type(record).model_fields if f not in (record.partition_field, record.cursor_field)
-    )
+@dataclass(slots=True)
+class Made:
+    """What a transaction added that may be remembered once it is committed, and not before."""
+
+    series: dict[tuple[str, str], int]
+    sets: set[str]
 
 
 class Facts:
@@ -46,6 +47,7 @@ class Facts:
         self._database = database
         self._series: dict[tuple[str, str], int] = {}
         self._sets: set[str] = set()
+        self._statements: dict[type[Record], Inserts] = {}
 
     async def commit(self, collected: Sequence[Collected], lease: Lease) -> Committed:
         """All of it or nothing. Raises Fenced when the lease was taken over, StoreUnavailable to try again.
@@ -53,17 +55,20 @@ class Facts:
         A slice that is in the store already adds nothing.
         """
         for _ in range(TRIES):
+            made = Made({}, set())
             try:
                 async with self._database.write() as connection:
                     await leases.check(connection, lease)
-                    return await self._commit(connection, collected, lease)
+                    done = await self._commit(connection, collected, lease, made)
             except IntegrityError:  # another owner of another shard wrote the same fact just now: look again
-                self._series.clear()
-                self._sets.clear()
+                continue
+            self._series |= made.series
+            self._sets |= made.sets
+            return done
         raise StoreUnavailable(f"the same facts were written by others {TRIES} times in a row")
 
     async def _commit(
-        self, connection: AsyncConnection, collected: Sequence[Collected], lease: Lease
+        self, connection: AsyncConnection, collected: Sequence[Collected], lease: Lease, made: Made
     ) -> Committed:
         done = Committed()
         known = set(
@@ -77,9 +82,9 @@ class Facts:
         done.slices = len(fresh)
         page_ids = await self._pages(connection, fresh)
         for one in fresh:
-            await self._set(connection, one.slice.partitions)
+            await self._set(connection, one.slice.partitions, made)
         for table, group in _by_table(fresh).items():
-            await self._insert(connection, table, group, page_ids, done)
+            await self._insert(connection, table, group, page_ids, done, made)
         aside = [
             {
                 "slice": c.hash,
@@ -124,23 +129,23 @@ class Facts:
             ids = {row.hash: row.id for row in await connection.execute(found)}
         return ids
 
-    async def _set(self, connection: AsyncConnection, partitions: tuple[str, ...]) -> None:
+    async def _set(self, connection: AsyncConnection, partitions: tuple[str, ...], made: Made) -> None:
         digest = partitions_hash(partitions)
-        if digest in self._sets:
+        if digest in self._sets or digest in made.sets:
             return
         found = select(partition_sets.c.hash).where(partition_sets.c.hash == digest).limit(1)
         if (await connection.execute(found)).scalar() is None:
             await connection.execute(
                 insert(partition_sets), [{"hash": digest, "partition": p} for p in partitions]
             )
-        self._sets.add(digest)
+        made.sets.add(digest)
 
     async def series_ids(
-        self, connection: AsyncConnection, stream: str, partitions: Iterable[str]
+        self, connection: AsyncConnection, stream: str, partitions: Iterable[str], made: Made
     ) -> dict[str, int]:
         """The numbers of a stream's series, made where they are new."""
-        wanted = set(partitions)
-        if lacking := {p for p in wanted if (stream, p) not in self._series}:
+        known = {p: self._series.get((stream, p)) or made.series.get((stream, p)) for p in partitions}
+        if lacking := {p for p, number in known.items() if number is None}:
             here = select(series.c.partition, series.c.id).where(
                 series.c.stream == stream, series.c.partition.in_(lacking)
             )
@@ -148,8 +153,9 @@ class Facts:
             if new := sorted(lacking - set(found)):
                 await connection.execute(insert(series), [{"stream": stream, "partition": p} for p in new])
                 found = {row.partition: row.id for row in await connection.execute(here)}
-            self._series |= {(stream, p): number for p, number in found.items()}
-        return {p: self._series[stream, p] for p in wanted}
+            made.series |= {(stream, p): number for p, number in found.items()}
+            known |= found
+        return {p: number for p, number in known.items() if number is not None}
 
     async def _insert(
         self,
@@ -158,72 +164,67 @@ class Facts:
         group: list[Collected],
         page_ids: dict[str, int],
         done: Committed,
+        made: Made,
     ) -> None:
-        kind = type(group[0].records[0][0])
-        fields = values_of(group[0].records[0][0])
-        cursor = kind.cursor_field
+        inserts = self._inserts(type(group[0].records[0][0]), table)
         numbers: dict[tuple[str, str], int] = {}
-        spans = []
         for c in group:
-            ids = await self.series_ids(connection, c.name, {record.partition for record, _ in c.records})
+            ids = await self.series_ids(connection, c.name, {record.partition for record, _ in c.records}, made)
             numbers |= {(c.name, p): number for p, number in ids.items()}
-            times = [record.cursor for record, _ in c.records]
-            spans.append(
-                and_(
-                    table.c.series.in_(ids.values()),
-                    table.c[cursor] >= min(times),
-                    table.c[cursor] <= max(times),
-                )
-            )
-        columns = [table.c.series, table.c[cursor], table.c.revision, *(table.c[f] for f in fields)]
-        latest: dict[tuple[int, datetime], tuple[int, tuple[Any, ...]]] = {}
-        query = (
-            select(*columns).where(or_(*spans)).order_by(table.c.series, table.c[cursor], table.c.revision)
-        )
-        for row in await connection.execute(query):
-            latest[row[0], row[1]] = (row[2], tuple(row[3:]))
-        rows: list[dict[str, Any]] = []
+        latest = await self._latest(connection, table, inserts, group, numbers)
+        rows = []
         for c in group:
             events = []
+            received_at = c.received_at
             for record, page in c.records:
-                number, moment = numbers[c.name, record.partition], record.cursor
-                values = tuple(_same(getattr(record, f)) for f in fields)
+                number, moment, values = (
+                    numbers[c.name, record.partition],
+                    record.cursor,
+                    inserts.values(record),
+                )
                 earlier = latest.get((number, moment))
-                if earlier is not None and earlier[1] == values:
+                if earlier is not None and earlier[1] == values:  # decimals compare as numbers: 1.50 is 1.5
                     done.unchanged += 1
                     continue
                 revision = 0 if earlier is None else earlier[0] + 1
-                known_at = record.known_at if revision == 0 else max(record.known_at, c.received_at)
+                known_at = record.known_at if revision == 0 else max(record.known_at, received_at)
                 latest[number, moment] = (revision, values)
-                provenance = (number, revision, known_at, c.received_at, page_ids[c.pages[page].id])
-                rows.append(
-                    {cursor: moment}
-                    | dict(zip(fields, values, strict=True))
-                    | dict(zip(PROVENANCE, provenance, strict=True))
-                )
+                page_id = page_ids[c.pages[page].id]
+                rows.append(inserts.row(moment, values, number, revision, known_at, received_at, page_id))
                 done.new += revision == 0
                 done.revised += revision > 0
                 if c.topic is not None:
-                    events.append(
-                        {
-                            "series": [c.name, record.partition],
-                            "revision": revision,
-                            **record.model_dump(mode="json"),
-                        }
-                    )
+                    place = {"series": [c.name, record.partition], "revision": revision}
+                    events.append(place | record.model_dump(mode="json"))
             if c.topic is not None and events:
-                await connection.execute(
-                    insert(outbox).values(
-                        topic=c.topic, events=dumps(events), count=len(events), received_at=c.received_at
-                    )
-                )
+                announced = {"topic": c.topic, "events": dumps(events), "count": len(events)}
+                await connection.execute(insert(outbox).values(**announced, received_at=received_at))
         if rows:
-            await connection.execute(insert(table), rows)
+            await connection.exec_driver_sql(inserts.statement, rows)
 
+    def _inserts(self, record: type[Record], table: Table) -> Inserts:
+        if record not in self._statements:
+            self._statements[record] = Inserts(record, table, self._database.engine.dialect)
+        return self._statements[record]
 
-def _same(value: Any) -> Any:
-    """Numbers in one form, so that 1.50 fetched again as 1.5 is no revision."""
-    return plain(value) if hasattr(value, "as_tuple") else value
+    async def _latest(
+        self,
+        connection: AsyncConnection,
+        table: Table,
+        inserts: Inserts,
+        group: list[Collected],
+        numbers: dict[tuple[str, str], int],
+    ) -> dict[tuple[int, datetime], tuple[int, tuple[Any, ...]]]:
+        """The last revision of every fact that the group may hold: (series, cursor) to (revision, values)."""
+        cursor = table.c[inserts.cursor]
+        spans = []
+        for c in group:
+            times = [record.cursor for record, _ in c.records]
+            mine = {numbers[c.name, record.partition] for record, _ in c.records}
+            spans.append(and_(table.c.series.in_(mine), cursor >= min(times), cursor <= max(times)))
+        query = select(table.c.series, cursor, table.c.revision, *(table.c[f] for f in inserts.fields))
+        query = query.where(or_(*spans)).order_by(table.c.series, cursor, table.c.revision)
+        return {(row[0], row[1]): (row[2], tuple(row[3:])) for row in await connection.execute(query)}
 
 
 def _by_table(collected: Iterable[Collected]) -> dict[Table, list[Collected]]:

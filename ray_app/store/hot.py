@@ -38,7 +38,7 @@ class EventStream:
     async def newest(self) -> int:
         """The number of the last event in Redis; 0 when it holds none. Raises StoreUnavailable."""
         try:
-            last = await self._redis.xrevrange(self._key, count=1)
+            last: Any = await self._redis.xrevrange(self._key, count=1)
         except RedisError as error:
             raise StoreUnavailable(f"redis: {error}") from error
         return int(last[0][0].split("-")[0]) if last else 0
@@ -49,7 +49,7 @@ class EventStream:
         oldest = await outbox.before(self._topic, now - KEPT)
         while events := await outbox.after(self._topic, max(await self.newest(), oldest)):
             try:
-                pipe = self._redis.pipeline(transaction=False)
+                pipe: Any = self._redis.pipeline(transaction=False)
                 for event in events:
                     pipe.xadd(self._key, {"e": _packed(event)}, id=f"{event.number}-0")
                 await pipe.execute()
@@ -73,7 +73,7 @@ class EventStream:
             last = f"{await self.newest()}-0"
         while True:
             try:
-                found = await self._redis.xread({self._key: last}, count=1000, block=block_ms)
+                found: Any = await self._redis.xread({self._key: last}, count=1000, block=block_ms)
             except RedisError as error:
                 raise StoreUnavailable(f"redis: {error}") from error
             events = [_unpacked(number, fields) for _, batch in found or () for number, fields in batch]
@@ -88,4 +88,4 @@ def _packed(event: Event) -> str:
 
 def _unpacked(number: str, fields: dict[str, Any]) -> Event:
     body = json.loads(fields["e"])
-    return Event(int(number.split("-")[0]), datetime.fromisoformat(body["at"]), body["record"])
+    return Event(int(number.split("-", maxsplit=1)[0]), datetime.fromisoformat(body["at"]), body["record"])

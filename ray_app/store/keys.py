@@ -85,7 +85,8 @@ class Keys:
         live = [key for key in await self.list(client) if key.live(now)]
         if len(live) >= LIVE_KEYS:
             raise ValueError(
-                f"{client} has {len(live)} live keys already ({', '.join(k.id for k in live)}); revoke one first"
+                f"{client} has {len(live)} live keys already ({', '.join(k.id for k in live)}); "
+                "revoke one first"
             )
         identity = base64.b32encode(secrets.token_bytes(5)).decode().lower()
         body = f"cdk_{identity}_{base64.b32encode(secrets.token_bytes(20)).decode().lower()}"

@@ -1,4 +1,4 @@
-"""Leases with fencing: one owner per shard, by the database's clock; a commit with an old fence is refused."""
+"""Leases with fencing: one owner per shard, by the database's clock; an old fence commits nothing."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -76,7 +76,7 @@ class Leases:
 
 
 async def check(connection: AsyncConnection, lease: Lease) -> None:
-    """Raise Fenced unless the lease's fence is still the highest; holds the row until the transaction ends."""
+    """Raise Fenced unless the lease's fence is the highest; holds the row until the transaction ends."""
     row = (
         await connection.execute(
             select(leases.c.fence, leases.c.owner).where(leases.c.shard == lease.shard).with_for_update()

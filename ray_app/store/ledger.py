@@ -85,7 +85,9 @@ class Ledger:
 
     async def hashes(self, over: TimeRange) -> frozenset[str]:
         """The slices received within `over`, by hash."""
-        query = select(slices.c.hash).where(slices.c.received_at >= over.start, slices.c.received_at < over.end)
+        query = select(slices.c.hash).where(
+            slices.c.received_at >= over.start, slices.c.received_at < over.end
+        )
         async with self._database.read() as connection:
             return frozenset((await connection.execute(query)).scalars())
 

@@ -39,8 +39,9 @@ class Outbox:
         """Give the next numbers to rows that have none; how many rows got one. Raises Fenced."""
         async with self._database.write() as connection:
             await leases.check(connection, lease)
-            waiting = select(outbox.c.id, outbox.c.topic, outbox.c.count).where(outbox.c.first.is_(None))
-            rows = (await connection.execute(waiting.order_by(outbox.c.id).limit(most))).all()
+            waiting = select(outbox.c.id, outbox.c.topic, outbox.c.count.label("held"))
+            waiting = waiting.where(outbox.c.first.is_(None)).order_by(outbox.c.id).limit(most)
+            rows = (await connection.execute(waiting)).all()
             following: dict[str, int] = {}
             for row in rows:
                 if row.topic not in following:
@@ -50,7 +51,7 @@ class Outbox:
                     following[row.topic] = (await connection.execute(last)).scalar() or 1
                 first = following[row.topic]
                 await connection.execute(update(outbox).where(outbox.c.id == row.id).values(first=first))
-                following[row.topic] = first + row.count
+                following[row.topic] = first + row.held
         return len(rows)
 
     async def after(self, topic: str, number: int, most: int = 1000) -> list[Event]:

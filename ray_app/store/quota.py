@@ -1,4 +1,4 @@
-"""The quota rows: limit, next free instant and the month's spending per scope, advanced by conditional update."""
+"""The quota rows: limit, next free instant and the month's spending, advanced by conditional update."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -54,7 +54,7 @@ class Quotas:
             ]
 
     async def reserve(self, scope: str, calls: int, now: datetime, slack: float) -> Reserved:
-        """Take `calls` consecutive turns, `slack` times the even distance apart; they are spent from now on."""
+        """Take `calls` turns in a row, `slack` times the even distance apart; they are spent from now on."""
         for _ in range(TRIES):
             async with self._database.write() as connection:
                 row = await self._row(connection, scope)

@@ -1,4 +1,4 @@
-"""Raw pages on any fsspec path: bodies by their SHA-256 and compressed, an envelope per exchange, a manifest per slice.
+"""Raw pages on any fsspec path: compressed bodies, an envelope per exchange, a manifest per slice.
 
     bodies/ab/<sha256>.zst                          the answer's bytes, once however often it came
     pages/2026/11/23/01/<received µs>-<id>.json     request, status, headers, times, the body's hash
@@ -67,14 +67,14 @@ class RawPages:
         body = zstandard.ZstdDecompressor().decompress(
             self._get(f"bodies/{digest[:2]}/{digest}.zst"), max_output_size=2**27
         )
-        times = {k: datetime.fromisoformat(envelope.pop(k)) for k in ("asked_at", "received_at")}
-        page = Page(body=body, **times, **envelope)
+        asked_at, received_at = (datetime.fromisoformat(envelope.pop(k)) for k in ("asked_at", "received_at"))
+        page = Page(body=body, asked_at=asked_at, received_at=received_at, **envelope)
         if page.body_hash != digest or not name.endswith(f"{page.id}.json"):
             raise ValueError(f"{name} is damaged: its content does not have the hash that names it")
         return page
 
     def manifests(self, since: datetime | None = None) -> Iterator[dict[str, Any]]:
-        """Every slice's manifest in the order in which its last page was received, from the hour of `since` on."""
+        """Every slice's manifest in the order in which its last page came, from the hour of `since` on."""
         from_hour = f"slices/{since:%Y/%m/%d/%H}" if since else ""
         for name in self._list("slices"):
             if name >= from_hour:

@@ -1,4 +1,4 @@
-"""The read side: facts as they are now, as of T (what this node would have answered), known by T (what anyone could have known).
+"""The read side: facts now, as of T (what this node would have answered), known by T (by anyone).
 
 as_of=T takes rows received and known by T; known_by=T takes rows known by T whenever received. Of a fact's
 revisions the last one that passes holds.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, and_, func, select
+from sqlalchemy import Column, ColumnElement, Select, Table, and_, func, select
 
 from ray_app.model.records import Record
 from ray_app.model.timerange import TimeRange
@@ -102,7 +102,7 @@ class Reading:
         over: TimeRange,
         at: Point = NOW,
     ) -> list[Fact]:
-        """The facts whose cursor lies in `over`, by partition and cursor, each in the last revision that passes."""
+        """The facts with a cursor in `over`, by partition and cursor, each in its last passing revision."""
         table = FACTS[record]
         cursor = table.c[record.cursor_field]
         query = (
@@ -115,6 +115,41 @@ class Reading:
         for fact in await self._read(record, query):
             last[fact.partition, fact.cursor] = fact
         return list(last.values())
+
+    async def cursors(
+        self, record: type[Record], stream: str, partitions: Sequence[str], over: TimeRange, at: Point = NOW
+    ) -> dict[str, list[datetime]]:
+        """Per partition the times within `over` that have a fact; partitions without one are absent."""
+        table = FACTS[record]
+        cursor = table.c[record.cursor_field]
+        query = (
+            select(series.c.partition, cursor)
+            .join_from(table, series, table.c.series == series.c.id)
+            .where(series.c.stream == stream, series.c.partition.in_(partitions))
+            .where(cursor >= over.start, cursor < over.end, *at.bounds(table))
+            .distinct()
+            .order_by(series.c.partition, cursor)
+        )
+        out: dict[str, list[datetime]] = {}
+        async with self._database.read() as connection:
+            for partition, moment in await connection.execute(query):
+                out.setdefault(partition, []).append(moment)
+        return out
+
+    async def extent(
+        self, record: type[Record], stream: str, at: Point = NOW
+    ) -> tuple[datetime, datetime] | None:
+        """The first and the last cursor of the stream; None when it has no facts."""
+        table = FACTS[record]
+        cursor = table.c[record.cursor_field]
+        query = select(func.min(cursor), func.max(cursor)).join_from(
+            table, series, table.c.series == series.c.id
+        )
+        async with self._database.read() as connection:
+            first, last = (
+                await connection.execute(query.where(series.c.stream == stream, *at.bounds(table)))
+            ).one()
+        return None if first is None else (first, last)
 
     async def count(self, record: type[Record], stream: str) -> int:
         """How many revisions the stream has in the store, by looking."""
@@ -130,6 +165,8 @@ class Reading:
         over: TimeRange,
         limit: int,
         after: tuple[datetime, str, datetime] | None = None,
+        partitions: Sequence[str] | None = None,
+        at: Point = NOW,
     ) -> list[tuple[Fact, Fact]]:
         """(old, new) of what changed after first being seen, by when the change was received."""
         table, old = FACTS[record], FACTS[record].alias("old")
@@ -152,17 +189,18 @@ class Reading:
                 ),
             )
             .where(series.c.stream == stream, table.c.revision > 0)
-            .where(table.c.received_at >= over.start, table.c.received_at < over.end)
+            .where(table.c.received_at >= over.start, table.c.received_at < over.end, *at.bounds(table))
+            .where(*([series.c.partition.in_(partitions)] if partitions is not None else []))
             .order_by(table.c.received_at, series.c.partition, cursor, table.c.revision)
             .limit(limit)
         )
         if after is not None:
-            moment, partition, at = after
+            moment, partition, time = after
             query = query.where(
                 (table.c.received_at > moment)
                 | (
                     (table.c.received_at == moment)
-                    & ((series.c.partition > partition) | ((series.c.partition == partition) & (cursor > at)))
+                    & ((series.c.partition > partition) | ((series.c.partition == partition) & (cursor > time)))
                 )
             )
         out = []
@@ -227,8 +265,8 @@ class Reading:
             return [_fact(record, dict(row)) for row in (await connection.execute(query)).mappings()]
 
 
-def _facts(table: Table, cursor: ColumnElement[Any]) -> Select[Any]:
-    own = [c for c in table.c if c.name not in ("series", "page") and c.name != cursor.name]  # type: ignore[attr-defined]  # a Column
+def _facts(table: Table, cursor: Column[Any]) -> Select[Any]:
+    own = [c for c in table.c if c.name not in ("series", "page") and c.name != cursor.name]
     return select(series.c.stream, series.c.partition, cursor.label("cursor"), *own).join_from(
         table, series, table.c.series == series.c.id
     )

@@ -16,7 +16,11 @@ from ray_app.model.records import Bar, ExchangeRate, MarketPoint, Price, Record
 from ray_app.store.types import Exact, Id, Instant, LongText
 
 metadata = MetaData()
-_MYSQL = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
+_MYSQL: dict[str, Any] = {
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+    "mysql_engine": "InnoDB",
+}
 PROVENANCE = ("series", "revision", "known_at", "received_at", "page")
 
 

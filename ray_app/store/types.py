@@ -25,11 +25,13 @@ def to_sortable(value: Decimal) -> str:
     """
     if not value:
         return "1"
-    sign, digits, exponent = value.as_tuple()
-    text = "".join(map(str, digits)).lstrip("0")
-    magnitude = len(text) + int(exponent)
-    body = f"{magnitude + _BIAS:03d}{text.rstrip('0')}"
-    return f"0{body.translate(_COMPLEMENT)}~" if sign else f"2{body}"
+    mantissa, _, exponent = format(value, "E").partition("E")  # 1.50 -> 1.50E+0: one digit before the point
+    negative = mantissa[0] == "-"
+    if negative:
+        mantissa = mantissa[1:]
+    digits = (mantissa[0] + mantissa[2:]).rstrip("0")
+    body = f"{int(exponent) + 1 + _BIAS:03d}{digits}"
+    return f"0{body.translate(_COMPLEMENT)}~" if negative else "2" + body
 
 
 def from_sortable(text: str) -> Decimal:
@@ -44,8 +46,10 @@ def from_sortable(text: str) -> Decimal:
 
 def plain(value: Decimal) -> Decimal:
     """The same number in one form: no trailing zeros, no exponent. 1.50 and 1.5 are one value."""
-    value = value.normalize() if len(value.as_tuple().digits) <= 28 else _strip(value)
-    return value if not value or value.as_tuple().exponent <= 0 else value.quantize(Decimal(1))  # type: ignore[operator]  # finite
+    sign, digits, exponent = _strip(value).as_tuple()
+    if exponent > 0:  # type: ignore[operator]  # finite, so an int
+        digits, exponent = digits + (0,) * exponent, 0  # type: ignore[operator]  # the same
+    return Decimal((sign, digits, exponent))
 
 
 def _strip(value: Decimal) -> Decimal:

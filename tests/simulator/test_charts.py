@@ -6,6 +6,8 @@ from itertools import pairwise
 
 import pytest
 
+from ray_app.simulator.clock import instant
+
 DAY, HOUR, FIVE = 86_400_000, 3_600_000, 300_000
 NOW = 1_780_308_201_000  # 2026-06-01T10:03:21Z
 
@@ -82,13 +84,14 @@ def test_points_are_off_the_grid_but_told_at_the_price_in_force(paid):
     for days, interval_ms in ((1, FIVE), (30, HOUR)):
         chart = paid.read("/coins/bitcoin/market_chart", vs_currency="usd", days=days)
         truth = {
-            bar["start"]: Decimal(bar["open"])
-            for bar in paid.truth("bitcoin", "2026-05-01T00:00", "2026-06-01T12:00", "5m")
+            bar["start"]: bar for bar in paid.truth("bitcoin", "2026-05-01T00:00", "2026-06-01T12:00", "5m")
         }
         on_grid = 0
-        for at, price in chart["prices"]:
-            step = at // FIVE * FIVE
-            assert price == truth[_iso(step)]
+        for (at, price), (_, cap), (_, volume) in zip(*chart.values(), strict=True):
+            bar = truth[instant(at // FIVE * FIVE).isoformat()]
+            assert price == Decimal(bar["open"])
+            assert cap in (None, Decimal(bar["market_cap"]))
+            assert volume == Decimal(bar["volume_24h"])
             on_grid += at % interval_ms == 0
         assert on_grid == 0
 
@@ -227,9 +230,3 @@ def test_overlapping_windows_agree(paid):
         shared = [p for p in one[name] if p[0] >= 1_775_001_600_000]
         assert shared == two[name][: len(shared)]
         assert len(shared) > 330
-
-
-def _iso(milliseconds):
-    from ray_app.simulator.clock import instant
-
-    return instant(milliseconds).isoformat()

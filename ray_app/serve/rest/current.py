@@ -26,7 +26,9 @@ class CurrentQuery(Moments):
 
 
 class ManyQuery(CurrentQuery):
-    symbols: str = Field(description=f"up to {MOST_SYMBOLS} symbols, separated by commas", examples=["BTC,ETH"])
+    symbols: str = Field(
+        description=f"up to {MOST_SYMBOLS} symbols, separated by commas", examples=["BTC,ETH"]
+    )
 
 
 def add(app: FastAPI, node: Node) -> None:
@@ -75,7 +77,9 @@ def add(app: FastAPI, node: Node) -> None:
 
 
 def _wanted(query: CurrentQuery, assets: tuple[Asset, ...], *, one: bool) -> Wanted:
-    return Wanted(assets, one, currencies(query.vs_currencies), query.include_24hr_change, query.include_market_cap)
+    return Wanted(
+        assets, one, currencies(query.vs_currencies), query.include_24hr_change, query.include_market_cap
+    )
 
 
 def currencies(listed: str) -> tuple[str, ...]:
@@ -83,7 +87,9 @@ def currencies(listed: str) -> tuple[str, ...]:
     wanted = tuple(dict.fromkeys(part.strip().lower() for part in listed.split(",")))
     if unknown := [one for one in wanted if one not in CURRENCIES]:
         raise invalid(
-            f"unknown currency {', '.join(map(repr, unknown))}", currencies=unknown, available=sorted(CURRENCIES)
+            f"unknown currency {', '.join(map(repr, unknown))}",
+            currencies=unknown,
+            available=sorted(CURRENCIES),
         )
     if len(wanted) > MOST_CURRENCIES:
         raise invalid(f"at most {MOST_CURRENCIES} currencies at once, not {len(wanted)}")

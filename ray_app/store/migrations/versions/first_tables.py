@@ -1,11 +1,13 @@
 """The first tables: facts with their coverage and provenance, and the node's own state."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
 from ray_app.store.types import Exact, Id, Instant, LongText
 
-MYSQL = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
+MYSQL: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
 
 revision = "0001"
 down_revision = None

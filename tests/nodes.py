@@ -1,4 +1,4 @@
-"""A simulator and a store of its own for each test of the collecting processes."""
+"""Fixtures: a simulator and the settings of a node with a store of its own."""
 
 import subprocess
 import sys

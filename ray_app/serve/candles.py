@@ -1,0 +1,132 @@
+"""Historical candles: read, built up to longer ones, converted; what is missing is named."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from ray_app.model.completeness import Span
+from ray_app.model.records import Bar, ExchangeRate
+from ray_app.model.timerange import TimeRange
+from ray_app.process.bars import Candle, coarser
+from ray_app.serve.completeness import states, told
+from ray_app.serve.conversion import USD, Rate, RateTable, newest_rates
+from ray_app.serve.datasets import INTERVALS, Dataset
+from ray_app.serve.node import Node
+from ray_app.serve.points import Standing
+from ray_app.serve.problems import Problem
+from ray_app.store.reading import Fact
+
+BUILT = ("4h", "1d")  # from candles of an hour, where no source has them
+HOUR = timedelta(hours=1)
+LENGTH = {name: length for length, name in INTERVALS.items()}
+NOT_HERE = ("late", "failed", "lost")
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which data set's candles answer for an interval."""
+
+    dataset: Dataset
+    step: timedelta
+    partition: str
+
+
+@dataclass(slots=True)
+class History:
+    candles: list[Candle]
+    gaps: list[dict[str, Any]]
+    condition: str
+    changes: list[datetime]
+
+
+async def choose(node: Node, interval: str, ids: dict[str, str], coin: str, at: Standing) -> Chosen:
+    """Raises Problem: INVALID_TIMEFRAME when nobody offers the interval, DATA_NOT_AVAILABLE when not for this coin."""
+    found = await node.datasets.of(Bar, at.point.as_of)
+    offered = {INTERVALS[one.grain] for one in found if one.grain in INTERVALS}
+    offered |= set(BUILT) if "1h" in offered else set()
+    if interval not in offered:
+        known = sorted(offered, key=LENGTH.__getitem__)
+        raise Problem(
+            "INVALID_TIMEFRAME",
+            f"no source offers candles of {interval!r}; there are {', '.join(known) or 'none'}",
+            {"interval": interval, "available": known},
+        )
+    step = LENGTH[interval]
+    grains = [step, HOUR] if interval in BUILT else [step]
+    for grain in grains:
+        for dataset in found:
+            partition = ids.get(dataset.source, coin)
+            if dataset.grain == grain and partition in dataset.partitions:
+                return Chosen(dataset, step, partition)
+    raise Problem(
+        "DATA_NOT_AVAILABLE", f"no candles of {coin} are collected", {"symbol": coin, "interval": interval}
+    )
+
+
+async def history(node: Node, chosen: Chosen, over: TimeRange | None, currency: str, at: Standing) -> History:
+    """`over` lies on the grid of the candles asked for; None when nothing of it is over yet."""
+    if over is None:
+        return History([], [], "pending", [])
+    dataset, reading = chosen.dataset, node.store.reading
+    facts = await reading.between(Bar, dataset.name, [chosen.partition], over, at.point)
+    found = await states(node.store, dataset, [chosen.partition], over, at)
+    runs = found.spans[chosen.partition]
+    out = History(
+        candles=[_candle(fact) for fact in facts],
+        gaps=[told(dataset, chosen.partition, run) for run in runs if run.state != "collected"],
+        condition=_condition(runs),
+        changes=[*found.changes, *(fact.received_at for fact in facts)],
+    )
+    if dataset.grain != chosen.step:
+        out.candles = coarser(out.candles, chosen.step)
+    if currency != USD:
+        await _convert(node, out, over, currency, at)
+    return out
+
+
+async def _convert(node: Node, out: History, over: TimeRange, currency: str, at: Standing) -> None:
+    """Each candle by the newest rate known at its end; one without is left out and named."""
+    dataset = await node.datasets.first(ExchangeRate, at.point.as_of)
+    margin = 2 * dataset.grain
+    reach = TimeRange(over.start - margin, over.end + dataset.grain)
+    facts = await node.store.reading.between(ExchangeRate, dataset.name, [USD, currency], reach, at.point)
+    table = RateTable(facts, currency, dataset.grain)
+    if not table:
+        await newest_rates(
+            node.store.reading, dataset, [currency], at.point
+        )  # says so if there is none at all
+    out.changes += [fact.received_at for fact in facts]
+    converted = []
+    for candle in out.candles:
+        rate = table.known_at(candle.end)
+        if rate is not None:
+            converted.append(_in(candle, rate))
+            continue
+        out.condition = "degraded"
+        reason = f"no exchange rate of {currency} from the {table.longest} before the candle's end"
+        last = out.gaps[-1] if out.gaps else {}
+        if last.get("reason") == reason and last["to"] == candle.start:
+            last |= {"to": candle.end, "intervals": last["intervals"] + 1}
+        else:
+            run = Span(TimeRange(candle.start, candle.end), "lost", reason, 1)
+            out.gaps.append(told(dataset, currency, run))
+    out.candles = converted
+
+
+def _in(candle: Candle, rate: Rate) -> Candle:
+    money = {name: rate.convert(getattr(candle, name)) for name in ("open", "high", "low", "close")}
+    return replace(candle, **money)
+
+
+def _candle(fact: Fact) -> Candle:
+    values = fact.values
+    prices = {name: values[name] for name in ("open", "high", "low", "close")}
+    return Candle(start=fact.cursor, end=values["end"], volume=values["volume"], **prices)
+
+
+def _condition(runs: Iterable[Span]) -> str:
+    kinds: Sequence[str] = [run.state for run in runs]
+    if "collected" not in kinds:
+        return "pending" if set(kinds) <= {"not_due"} else "missing"
+    return "degraded" if any(kind in NOT_HERE for kind in kinds) else "available"

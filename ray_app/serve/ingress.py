@@ -1,0 +1,45 @@
+"""The gateway as a Ray Serve deployment. Its application is built inside the replica, from parts opened there.
+
+Nothing that crosses Ray holds a secret: the argument is a function that opens the parts from the replica's
+own settings.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from ray import serve
+
+from ray_app.serve.gateway import build_app
+from ray_app.serve.parts import Parts
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from ray_app.store.allowance import Redis
+    from ray_app.store.store import Store
+
+OPEN_REQUESTS = 200  # at once per replica; they wait for SQL at worst, never for an upstream
+
+
+@serve.deployment(name="gateway", max_ongoing_requests=OPEN_REQUESTS, ray_actor_options={"num_cpus": 0.1})
+@serve.ingress()
+class Gateway:
+    """One replica. `release` changes with every image, since Serve redeploys nothing whose arguments stay the same."""
+
+    async def __init__(self, open_parts: Callable[[], Awaitable[Parts]], release: str = "dev") -> None:
+        self._release = release
+        self._parts = await open_parts()
+
+    def __serve_build_asgi_app__(self) -> "FastAPI":
+        return build_app(self._parts)
+
+    async def __del__(self) -> None:
+        parts: Parts | None = getattr(self, "_parts", None)
+        if parts is not None:
+            await close(parts.store, parts.redis)
+
+
+async def close(store: "Store", redis: "Redis | None") -> None:
+    await store.close()
+    if redis is not None:
+        await redis.aclose()

@@ -1,0 +1,164 @@
+"""What exists: symbols, data sets, features, sources."""
+
+from datetime import timedelta
+from typing import Any
+
+from fastapi import FastAPI, Request
+from starlette.responses import Response
+
+from ray_app.model.symbols import Asset
+from ray_app.model.timerange import floor
+from ray_app.serve.datasets import Dataset
+from ray_app.serve.node import Node
+from ray_app.serve.paging import pinned
+from ray_app.serve.points import Standing
+from ray_app.serve.queries import Moments, Paged, read_query
+from ray_app.serve.routes import ANY, get
+from ray_app.serve.wire import Answer
+
+
+def add(app: FastAPI, node: Node) -> None:
+    async def symbols(request: Request) -> Response:
+        query = read_query(Paged, request)
+        paged = await pinned(node, request, query, query.limit)
+        at = paged.standing
+        declared = await node.datasets.all(at.point.as_of)
+        known = sorted(node.registry.tracked(at.asked), key=lambda asset: asset.id)
+        rest = [asset for asset in known if paged.after is None or asset.id > paged.after[0]]
+        shown = rest[: query.limit]
+        as_of = at.as_of(*_declared(declared))
+        more = paged.next([shown[-1].id], as_of) if len(rest) > len(shown) else None
+        rows = [_symbol(node, asset, declared, at) for asset in shown]
+        return _answer(node, {"data": rows, "total": len(known)}, at, as_of, more).response(
+            request, node.clock.now()
+        )
+
+    async def datasets(request: Request) -> Response:
+        at = await node.standing(read_query(Moments, request))
+        declared = await node.datasets.all(at.point.as_of)
+        rows = [await _dataset(node, one, at) for one in declared.values()]
+        changes = [row["last_time"] for row in rows if row["last_time"] is not None]
+        answer = _answer(
+            node,
+            {"data": rows},
+            at,
+            at.as_of(*_declared(declared), *changes, floor(at.now, _grain(declared))),
+            None,
+        )
+        return answer.response(request, node.clock.now())
+
+    async def features(request: Request) -> Response:
+        at = await node.standing(read_query(Moments, request))
+        return _answer(node, {"data": []}, at, at.as_of(), None).response(request, node.clock.now())
+
+    async def sources(request: Request) -> Response:
+        at = await node.standing(read_query(Moments, request))
+        declared = await node.datasets.all(at.point.as_of)
+        found: dict[str, dict[str, Any]] = {}
+        for one in declared.values():
+            line = one.declared
+            mine = found.setdefault(
+                one.source,
+                {
+                    "source": one.source,
+                    "plan": line["plan"],
+                    "licence": line["licence"],
+                    "attribution": line["attribution"],
+                    "docs": line["docs"],
+                    "datasets": [],
+                },
+            )
+            mine["datasets"].append(one.name)
+        payload = {"data": list(found.values())}
+        return _answer(node, payload, at, at.as_of(*_declared(declared)), None).response(
+            request, node.clock.now()
+        )
+
+    get(
+        app, "/api/v1/catalog/symbols", symbols, scope=ANY, query=Paged, summary="The assets that are tracked"
+    )
+    get(
+        app,
+        "/api/v1/catalog/datasets",
+        datasets,
+        scope=ANY,
+        query=Moments,
+        summary="The data sets that are declared",
+    )
+    get(
+        app,
+        "/api/v1/catalog/features",
+        features,
+        scope=ANY,
+        query=Moments,
+        summary="The features that are computed",
+    )
+    get(
+        app,
+        "/api/v1/catalog/sources",
+        sources,
+        scope=ANY,
+        query=Moments,
+        summary="The upstreams and their terms",
+    )
+
+
+def _declared(datasets: dict[str, Dataset]) -> list[Any]:
+    return [one.declared["declared_at"] for one in datasets.values()]
+
+
+def _grain(datasets: dict[str, Dataset]) -> Any:
+    return min((one.grain for one in datasets.values()), default=timedelta(hours=1))
+
+
+def _symbol(node: Node, asset: Asset, datasets: dict[str, Dataset], at: Standing) -> dict[str, Any]:
+    return {
+        "id": asset.id,
+        "symbol": asset.symbol_at(at.asked),
+        "name": asset.name,
+        "kind": asset.kind,
+        "ids": dict(asset.ids),
+        "former": [{"symbol": old.symbol, "until": old.until} for old in asset.former],
+        "tracked_from": asset.tracked_from,
+        "tracked_to": asset.tracked_to,
+        "datasets": [
+            name
+            for name, one in datasets.items()
+            if not one.by_currency and node.partition(asset, one) in one.partitions
+        ],
+    }
+
+
+async def _dataset(node: Node, one: Dataset, at: Standing) -> dict[str, Any]:
+    line = one.declared
+    extent = await node.store.reading.extent(one.record, one.name, at.point)
+    return {
+        "dataset": one.name,
+        "source": one.source,
+        "record": line["record"],
+        "describes": line["describes"],
+        "unit": line["unit"],
+        "every_seconds": line["every_seconds"],
+        "grain_seconds": line["grain_seconds"],
+        "required": line["required"],
+        "series": len(one.partitions),
+        "partitioned_by": one.record.partition_field,
+        "first_time": extent[0] if extent else None,
+        "last_time": extent[1] if extent else None,
+        "declared_at": line["declared_at"],
+        "licence": line["licence"],
+        "parser": line["parser"],
+        "not_configured": line["not_configured"] or None,
+    }
+
+
+def _answer(node: Node, payload: dict[str, Any], at: Standing, as_of: Any, cursor: str | None) -> Answer:
+    meta = {
+        "as_of": as_of,
+        "known_by": at.known_by,
+        "condition": "available",
+        "source": "store",
+        "simulated": node.parts.simulated,
+        "cursor": cursor,
+    }
+    return Answer(payload=payload, meta=meta)

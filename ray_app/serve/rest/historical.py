@@ -1,0 +1,126 @@
+"""GET /api/v1/prices/historical/{symbol}: true candles, and the names of those that are missing."""
+
+from datetime import datetime, timedelta
+
+from fastapi import FastAPI, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from ray_app.model.timerange import TimeRange, ceil, floor
+from ray_app.process.bars import Candle
+from ray_app.serve.candles import choose, history
+from ray_app.serve.datasets import check_licence
+from ray_app.serve.door import key_of
+from ray_app.serve.node import Node
+from ray_app.serve.paging import Page, pinned
+from ray_app.serve.points import Standing, instant
+from ray_app.serve.problems import invalid
+from ray_app.serve.queries import Moments, read_query
+from ray_app.serve.rest.current import currencies
+from ray_app.serve.rest.examples import HISTORICAL
+from ray_app.serve.routes import get
+from ray_app.serve.wire import Answer
+
+DAYS, MOST_DAYS = 7, 365
+LONGEST = timedelta(days=366)
+
+
+class HistoricalQuery(Moments):
+    interval: str = Field("1h", description="5m, 1h, 4h or 1d; 422 INVALID_TIMEFRAME if no source offers it")
+    days: int | None = Field(
+        None, ge=1, le=MOST_DAYS, description=f"the last so many days; {DAYS} without start"
+    )
+    start: str | None = Field(None, description="RFC 3339 time: candles that start at or after it")
+    end: str | None = Field(None, description="RFC 3339 time: candles that end at or before it")
+    vs_currency: str = Field("usd", description="converted by the exchange rate known at each candle's end")
+    limit: int | None = Field(None, ge=1, le=1000, description="candles a page; without it all of them")
+    cursor: str | None = Field(None, description="`meta.cursor` of the page before", max_length=2000)
+
+
+def add(app: FastAPI, node: Node) -> None:
+    async def historical(symbol: str, request: Request) -> Response:
+        query = read_query(HistoricalQuery, request)
+        paged = await pinned(node, request, query, query.limit)
+        at = paged.standing
+        asset = node.resolve(symbol, at.asked)
+        currency, *more = currencies(query.vs_currency)
+        if more:
+            raise invalid("vs_currency takes one currency", parameter="vs_currency")
+        chosen = await choose(node, query.interval, dict(asset.ids), asset.id, at)
+        check_licence(chosen.dataset, key_of(request.scope).internal)
+        over = _over(query, chosen.step, at)
+        found = await history(node, chosen, over, currency, at)
+        as_of = at.as_of(*found.changes, floor(at.horizon, chosen.step))
+        shown, cursor = _page(found.candles, paged, as_of)
+        last = max((candle.end for candle in found.candles), default=None)
+        answer = Answer(
+            payload={
+                "symbol": asset.symbol_at(at.asked),
+                "id": asset.id,
+                "name": asset.name,
+                "interval": query.interval,
+                "vs_currency": currency,
+                "data": [_row(candle) for candle in shown],
+                "total_points": len(found.candles),
+            },
+            meta={
+                "as_of": as_of,
+                "known_by": at.known_by,
+                "condition": found.condition,
+                "source": chosen.dataset.source,
+                "dataset": chosen.dataset.name,
+                "attribution": chosen.dataset.declared["attribution"],
+                "simulated": node.parts.simulated,
+                "start": over.start if over else None,
+                "end": over.end if over else None,
+                "gaps": found.gaps,
+                "cursor": cursor,
+            },
+            observed=last,
+        )
+        return answer.response(request, node.clock.now())
+
+    get(
+        app, "/api/v1/prices/historical/{symbol}", historical, scope="read:prices", query=HistoricalQuery,
+        summary="Candles of one coin", example=HISTORICAL,
+    )  # fmt: skip
+
+
+def _over(query: HistoricalQuery, step: timedelta, at: Standing) -> TimeRange | None:
+    """The candles asked for that are over; None when there is none."""
+    if query.days is not None and query.start is not None:
+        raise invalid("give days or start, not both", parameters=["days", "start"])
+    asked_end = instant(query.end, "end") if query.end is not None else at.horizon
+    end = floor(min(asked_end, at.horizon), step)
+    if query.start is None:
+        start = end - timedelta(days=query.days or DAYS)
+    else:
+        start = instant(query.start, "start")
+        if query.end is not None and start >= asked_end:
+            raise invalid("start must be before end", parameters=["start", "end"])
+    start = ceil(start, step)
+    if end - start > LONGEST:
+        raise invalid(f"at most {LONGEST.days} days at once", parameters=["start", "end"])
+    return TimeRange(start, end) if start < end else None
+
+
+def _page(candles: list[Candle], paged: Page, as_of: datetime) -> tuple[list[Candle], str | None]:
+    after = datetime.fromisoformat(paged.after[0]) if paged.after else None
+    rest = [candle for candle in candles if after is None or candle.start > after]
+    if paged.limit is None or len(rest) <= paged.limit:
+        return rest, None
+    shown = rest[: paged.limit]
+    return shown, paged.next([shown[-1].start.isoformat()], as_of)
+
+
+def _row(candle: Candle) -> dict[str, object]:
+    return {
+        "timestamp": candle.start,
+        "end": candle.end,
+        "open": candle.open,
+        "high": candle.high,
+        "low": candle.low,
+        "close": candle.close,
+        "volume": candle.volume,
+        "complete": candle.complete,
+    }

@@ -1,0 +1,64 @@
+"""A store on either database: an empty SQLite file, or an empty database on a real MariaDB."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from ray_app.model.collected import Collected, Lease
+from ray_app.store.facts import Committed
+from ray_app.store.store import Store
+from ray_app.store.tables import metadata
+
+
+@dataclass
+class Open:
+    """A prepared store with a lease on one shard."""
+
+    store: Store
+    lease: Lease
+
+    async def commit(self, *collected: Collected) -> Committed:
+        return await self.store.commit(collected, self.lease)
+
+    async def counts(self) -> dict[str, int]:
+        """Rows per table, of the tables that have any."""
+        out = {}
+        async with self.store.database.read() as connection:
+            for name, table in metadata.tables.items():
+                out[name] = (await connection.execute(select(func.count()).select_from(table))).scalar_one()
+        return {name: count for name, count in out.items() if count}
+
+
+@pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.mariadb)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path}/node.db"
+    url: str = request.getfixturevalue("fresh_mariadb_database")
+    return url
+
+
+@pytest.fixture
+async def opened(database_url: str, tmp_path: Path) -> AsyncIterator[Callable[..., Store]]:
+    """Open the database any number of times, as several processes would."""
+    async with AsyncExitStack() as stack:
+
+        def another(folder: str = "raw") -> Store:
+            store = Store(database_url, str(tmp_path / folder))
+            stack.push_async_callback(store.close)
+            return store
+
+        yield another
+
+
+@pytest.fixture
+async def node(opened: Callable[..., Store]) -> Open:
+    store = opened()
+    await store.database.prepare(simulated=True)
+    lease = await store.leases.acquire("shard", "me")
+    assert lease is not None
+    return Open(store, lease)
