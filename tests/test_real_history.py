@@ -32,7 +32,7 @@ Row = tuple[Decimal, Decimal, Decimal, Decimal]
 def binance(path: Path) -> dict[datetime, Row]:
     """datetime,open,high,low,close,volume; the time is the hour's start."""
     out = {}
-    for row in csv.DictReader(path.open()):
+    for row in csv.DictReader(path.read_text().splitlines()):
         at = datetime.fromisoformat(row["datetime"]).replace(tzinfo=UTC)
         if START <= at < END:
             out[at] = (Decimal(row["open"]), Decimal(row["high"]), Decimal(row["low"]), Decimal(row["close"]))
@@ -42,7 +42,7 @@ def binance(path: Path) -> dict[datetime, Row]:
 def cryptodatadownload(path: Path) -> dict[datetime, Row]:
     """Unix,Date,Oymbol,Open,High,Low,Close,...; newest first; Date is the hour's start."""
     out = {}
-    for row in csv.DictReader(path.open()):
+    for row in csv.DictReader(path.read_text().splitlines()):
         if row["Date"].startswith(str(YEAR)):
             at = datetime.fromisoformat(row["Date"]).replace(tzinfo=UTC)
             out[at] = (Decimal(row["Open"]), Decimal(row["High"]), Decimal(row["Low"]), Decimal(row["Close"]))

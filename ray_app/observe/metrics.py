@@ -66,7 +66,8 @@ def render(figures: Figures) -> bytes:
     """The text that a scraper gets; its media type is CONTENT_TYPE_LATEST."""
     registry = CollectorRegistry()
     registry.register(_Once([*_node(figures), *_datasets(figures), *_quotas(figures), *_requests(figures)]))
-    return generate_latest(registry)
+    text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]  # the library has no types there
+    return text
 
 
 def _node(figures: Figures) -> Iterable[Any]:

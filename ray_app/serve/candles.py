@@ -115,8 +115,13 @@ async def _convert(node: Node, out: History, over: TimeRange, currency: str, at:
 
 
 def _in(candle: Candle, rate: Rate) -> Candle:
-    money = {name: rate.convert(getattr(candle, name)) for name in ("open", "high", "low", "close")}
-    return replace(candle, **money)
+    return replace(
+        candle,
+        open=rate.convert(candle.open),
+        high=rate.convert(candle.high),
+        low=rate.convert(candle.low),
+        close=rate.convert(candle.close),
+    )
 
 
 def _candle(fact: Fact) -> Candle:

@@ -1,4 +1,4 @@
-"""The gateway as a Ray Serve deployment. Its application is built inside the replica, from parts opened there.
+"""The gateway as a Ray Serve deployment; its application is built inside the replica.
 
 Nothing that crosses Ray holds a secret: the argument is a function that opens the parts from the replica's
 own settings.
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 OPEN_REQUESTS = 200  # at once per replica; they wait for SQL at worst, never for an upstream
 
 
-@serve.deployment(name="gateway", max_ongoing_requests=OPEN_REQUESTS, ray_actor_options={"num_cpus": 0.1})
+@serve.deployment(name="Gateway", max_ongoing_requests=OPEN_REQUESTS, ray_actor_options={"num_cpus": 0.1})
 @serve.ingress()
 class Gateway:
-    """One replica. `release` changes with every image, since Serve redeploys nothing whose arguments stay the same."""
+    """One replica. `release` changes with every image: Serve redeploys nothing whose arguments stay the same."""
 
-    async def __init__(self, open_parts: Callable[[], Awaitable[Parts]], release: str = "dev") -> None:
+    async def __init__(  # type: ignore[misc]  # Serve awaits a constructor that is a coroutine
+        self, open_parts: Callable[[], Awaitable[Parts]], release: str = "dev"
+    ) -> None:
         self._release = release
         self._parts = await open_parts()
 

@@ -42,7 +42,7 @@ class Standing:
         """
         if self.asked is not None:
             return self.asked
-        known = [moment for moment in changes if moment is not None and moment <= self.now]
+        known = [moment for moment in changes if moment is not None]
         return floor(max(known, default=self.now), MILLISECOND)
 
 

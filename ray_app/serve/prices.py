@@ -100,7 +100,7 @@ class CurrentPrices:
             one.slot + rate_age for one in rates.values()
         ]
         changes = [fact.received_at for fact in facts.values()] + [one.received_at for one in rates.values()]
-        as_of = standing.as_of(*changes, *turns)
+        as_of = standing.as_of(*changes, *(turn for turn in turns if turn <= standing.now))
         rows = [
             _row(asset, facts.get(coins[asset.id]), wanted, rates, dataset, standing)
             for asset in wanted.assets

@@ -11,18 +11,20 @@ from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, event, inspect, select
+from sqlalchemy import Connection, event, inspect, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from ray_app.model.errors import StoreUnavailable, WrongStore
+from ray_app.store.shape import differences
 from ray_app.store.tables import metadata, node
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "crypto_data_version"
 BUSY_SECONDS = 15
+START_SECONDS = 60  # that a start waits for another one's migrations
 
 
 class Database:
@@ -100,22 +102,39 @@ class Database:
 
         Raises WrongStore when a table of ours exists with another shape, or the stamp differs.
         """
-        async with self.write() as connection:
+        async with self._alone(), self.write() as connection:
             await connection.run_sync(self._migrate)
-        kind = "simulated" if simulated else "real"
-        async with self.write() as connection:
-            found = (await connection.execute(select(node.c.value).where(node.c.name == "kind"))).scalar()
-            if found is None:
-                await connection.execute(node.insert().values(name="kind", value=kind))
-            elif found != kind:
-                raise WrongStore(
-                    f"{self.shown} holds {found} data and this start would add {kind} data: "
-                    f"use another database, or change the setting `upstreams`"
-                )
+            await self._stamp(connection, "simulated" if simulated else "real")
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Nobody else prepares meanwhile: MariaDB commits each table by itself, so a transaction is no lock."""
+        if self.is_sqlite:
+            yield
+            return
+        lock = {"name": f"crypto-data {self.url.database}"[:64], "seconds": START_SECONDS}
+        async with self.read() as connection:  # one of its own: the lock must outlive the commit
+            if (await connection.execute(text("SELECT GET_LOCK(:name, :seconds)"), lock)).scalar() != 1:
+                raise StoreUnavailable(f"{self.shown}: another start has been at it for {START_SECONDS} s")
+            try:
+                yield
+            finally:
+                await connection.execute(text("SELECT RELEASE_LOCK(:name)"), lock)
+
+    async def _stamp(self, connection: AsyncConnection, kind: str) -> None:
+        found = (await connection.execute(select(node.c.value).where(node.c.name == "kind"))).scalar()
+        if found is None:
+            await connection.execute(node.insert().values(name="kind", value=kind))
+        elif found != kind:
+            raise WrongStore(
+                f"{self.shown} holds {found} data and this start would add {kind} data: "
+                "use another database, or change the setting `upstreams`"
+            )
 
     def _migrate(self, connection: Connection) -> None:
         from alembic import command  # here, since only a start needs it
         from alembic.config import Config
+        from alembic.util import CommandError
 
         present = set(inspect(connection).get_table_names())
         if VERSION_TABLE not in present and (ours := present & set(metadata.tables)):
@@ -126,20 +145,15 @@ class Database:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        self._check_shape(connection)
-
-    def _check_shape(self, connection: Connection) -> None:
-        found = inspect(connection)
-        for title, table in metadata.tables.items():
-            there = {column["name"] for column in found.get_columns(title)}
-            wanted = {column.name for column in table.columns}
-            if there != wanted:
-                raise WrongStore(
-                    f"table {title} in {self.shown} has another shape: "
-                    f"missing {sorted(wanted - there)}, unknown {sorted(there - wanted)}; "
-                    "it was changed by hand or by a newer node"
-                )
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise WrongStore(f"{self.shown} was made by a newer node: {error}") from error
+        if found := differences(connection, VERSION_TABLE):
+            raise WrongStore(
+                f"{self.shown} has another shape: {'; '.join(found)}; "
+                "it was changed by hand or by a newer node"
+            )
 
     async def is_simulated(self) -> bool:
         """Which of the two kinds of data this store holds. Raises WrongStore when it was never prepared."""
@@ -148,7 +162,9 @@ class Database:
                 f"there is no store at {self.url.database}: start the node once (crypto-data up)"
             )
         async with self.read() as connection:
-            kind = (await connection.execute(select(node.c.value).where(node.c.name == "kind"))).scalar()
+            prepared = await connection.run_sync(lambda c: inspect(c).has_table(node.name))
+            query = select(node.c.value).where(node.c.name == "kind")
+            kind = (await connection.execute(query)).scalar() if prepared else None
         if kind is None:
             raise WrongStore(f"{self.shown} is empty: start the node once (crypto-data up)")
         return bool(kind == "simulated")

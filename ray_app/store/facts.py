@@ -169,7 +169,9 @@ class Facts:
         inserts = self._inserts(type(group[0].records[0][0]), table)
         numbers: dict[tuple[str, str], int] = {}
         for c in group:
-            ids = await self.series_ids(connection, c.name, {record.partition for record, _ in c.records}, made)
+            ids = await self.series_ids(
+                connection, c.name, {record.partition for record, _ in c.records}, made
+            )
             numbers |= {(c.name, p): number for p, number in ids.items()}
         latest = await self._latest(connection, table, inserts, group, numbers)
         rows = []

@@ -200,7 +200,10 @@ class Reading:
                 (table.c.received_at > moment)
                 | (
                     (table.c.received_at == moment)
-                    & ((series.c.partition > partition) | ((series.c.partition == partition) & (cursor > time)))
+                    & (
+                        (series.c.partition > partition)
+                        | ((series.c.partition == partition) & (cursor > time))
+                    )
                 )
             )
         out = []

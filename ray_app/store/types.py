@@ -46,10 +46,9 @@ def from_sortable(text: str) -> Decimal:
 
 def plain(value: Decimal) -> Decimal:
     """The same number in one form: no trailing zeros, no exponent. 1.50 and 1.5 are one value."""
-    sign, digits, exponent = _strip(value).as_tuple()
-    if exponent > 0:  # type: ignore[operator]  # finite, so an int
-        digits, exponent = digits + (0,) * exponent, 0  # type: ignore[operator]  # the same
-    return Decimal((sign, digits, exponent))
+    sign, digits, written = _strip(value).as_tuple()
+    exponent = int(written)
+    return Decimal((sign, digits + (0,) * max(0, exponent), min(0, exponent)))
 
 
 def _strip(value: Decimal) -> Decimal:

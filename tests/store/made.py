@@ -23,9 +23,7 @@ def page(
     told: dict[str, Any] = {
         "params": {"vs_currency": "usd"}, "status": 200, "headers": {"date": "then"}
     } | more  # fmt: skip
-    return Page(
-        source="coingecko", stream=stream, path=path, body=body, asked_at=at, received_at=at, **told
-    )
+    return Page(source="coingecko", stream=stream, path=path, body=body, asked_at=at, received_at=at, **told)
 
 
 def price(coin: str, amount: str, slot: datetime = T0, **more: Any) -> Price:

@@ -101,7 +101,7 @@ def _section(method: str, path: str, operation: dict[str, Any]) -> str:
         f"<tr><td><code>{escape(one['name'])}</code><td>{escape(str(one.get('description', '')))}"
         for one in operation.get("parameters", ())
     )
-    content = next(iter(operation["responses"]["200"].get("content", {}).values()), {})
+    content: dict[str, Any] = next(iter(operation["responses"]["200"].get("content", {}).values()), {})
     example = content.get("example")
     shown = f"<pre>{escape(_pretty(example))}</pre>" if example is not None else ""
     key = f"<p>Scope: <code>{escape(needs)}</code></p>" if needs else "<p>No key needed.</p>"

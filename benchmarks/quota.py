@@ -1,0 +1,185 @@
+"""Quota: how much of an upstream's allowance is used, and whether its limit holds, told by the upstream's ledger.
+
+Collecting processes send as fast as they get turns from the keeper, against a simulator whose time runs
+SPEED times as fast: everything that Ray, SQL and HTTP take in real time weighs that much more here. Judged
+over all arrivals with a strict rolling window.
+"""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import ray
+
+from benchmarks.figures import Figure, at_least, at_most, exactly
+from benchmarks.judge import MINUTE_MS, Arrival, downtime, judge
+from ray_app.app import open_with
+from ray_app.connect.keeper import SLACK
+from ray_app.model.clock import SystemClock
+from ray_app.model.errors import RateLimited
+from ray_app.model.quota import Priority
+from ray_app.model.source import Quota
+from ray_app.runtime.keeper import FarTurns, start_keeper
+from ray_app.runtime.opening import Node, Opening
+from ray_app.settings import Settings
+from ray_app.up import simulator
+
+SPEED = float(os.environ.get("BENCH_QUOTA_SPEED", "8"))  # simulated seconds per real second
+LIMIT, LOWERED, WINDOWS = 30, 10, 10.2
+MINUTE = timedelta(minutes=1)
+BEFORE, QUIET = 2, 5  # windows before a limit is lowered; windows without a refusal that must follow
+LEARNING = 4.5  # windows that learning may take before these
+USED, REFUSALS = 0.98, 3
+
+During = Callable[[Node, Any], Awaitable[dict[str, Any]]]
+
+
+async def opened(settings: Settings, quota: Quota | None) -> Node:
+    """A node's parts, its one upstream under another quota if one is given."""
+    node = await open_with(settings)
+    if quota is not None:
+        node.assigned = tuple(replace(a, plan=replace(a.plan, quota=quota)) for a in node.assigned)
+    return node
+
+
+class Sender:
+    """A collecting process in small: turn, send, judge the answer, again."""
+
+    async def send(self, opening: Opening, until: datetime) -> None:
+        node = await opening()
+        (assigned,) = node.assigned
+        turns = FarTurns(node, assigned, SystemClock())
+        api = node.api(assigned, assigned.plan.streams[0], Priority.LIVE, turns)
+        while node.clock.now() < until:
+            try:
+                await api.get("/ping")
+            except RateLimited:
+                continue
+        await node.close()
+
+
+async def nothing(_: Node, __: Any) -> dict[str, Any]:
+    return {}
+
+
+async def run(
+    name: str, senders: int, windows: float, during: During = nothing, told: bool = True
+) -> tuple[list[Arrival], dict[str, Any]]:
+    """The ledger of one run, and what `during` did to it. `told`: refusals state the upstream's limit."""
+    plan, quota = ("demo", None) if told else ("paid", Quota(LIMIT, MINUTE))
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings.model_validate({"data_dir": Path(folder), "coingecko_plan": plan, "release": name})
+        arguments = ["--plan", plan, "--speed", str(SPEED), "--seed", "7"]
+        with simulator(settings, arguments, lambda _: None) as address:
+            settings = settings.model_copy(update={"upstreams": address})
+            async with httpx.AsyncClient(base_url=address) as http:
+                if not told:
+                    (await http.post("/sim/limits", json={"plan": plan, "per_minute": LIMIT})).raise_for_status()
+                node = await opened(settings, quota)
+                await node.store.database.prepare(simulated=True)
+                (assigned,) = node.assigned
+                await node.store.quotas.declare(assigned.scope, assigned.plan.quota, node.clock.now())
+                opening = partial(opened, settings, quota)
+                keeper = start_keeper(opening, settings.release, assigned.scope)
+                await keeper.ping.remote()
+                actors = [ray.remote(Sender).options(num_cpus=0).remote() for _ in range(senders)]
+                until = node.clock.now() + windows * MINUTE + timedelta(seconds=10 * SPEED)  # they start in 10 s
+                jobs = [actor.send.remote(opening, until) for actor in actors]
+                done = await during(node, keeper)
+                await asyncio.gather(*jobs)
+                read = (await http.get("/sim/ledger")).raise_for_status().json()["arrivals"]
+                for actor in (*actors, keeper):
+                    ray.kill(actor)
+                await node.close()
+    return [Arrival(a["at_ms"], a["status"]) for a in read], done
+
+
+async def arrived(node: Node, wanted: float) -> None:
+    """Wait until so many windows have passed since the first arrival."""
+    async with httpx.AsyncClient(base_url=node.assigned[0].base_url.partition("/cg-")[0]) as http:
+        while not (seen := (await http.get("/sim/ledger")).json()["arrivals"]):
+            await node.clock.sleep(1)
+    await node.clock.sleep_until(datetime.fromisoformat(seen[0]["at"]) + wanted * MINUTE)
+
+
+async def kill(node: Node, keeper: Any) -> dict[str, Any]:
+    await arrived(node, WINDOWS / 2)
+    killed = node.clock.now()
+    ray.kill(keeper, no_restart=False)
+    return {"killed_ms": round(killed.timestamp() * 1000)}
+
+
+async def lower(plan: str, node: Node, _: Any) -> dict[str, Any]:
+    await arrived(node, BEFORE)
+    async with httpx.AsyncClient(base_url=node.assigned[0].base_url.partition("/cg-")[0]) as http:
+        (await http.post("/sim/limits", json={"plan": plan, "per_minute": LOWERED})).raise_for_status()
+    return {"lowered_ms": round(node.clock.now().timestamp() * 1000)}
+
+
+def kept(name: str, arrivals: Sequence[Arrival], killed_ms: int | None = None) -> tuple[list[Figure], dict[str, Any]]:
+    """The figures of a run under one limit."""
+    gap = MINUTE_MS / LIMIT
+    paused = 0.0 if killed_ms is None else downtime(arrivals, killed_ms, gap)
+    judged = judge(arrivals, LIMIT, paused_ms=paused)
+    figures = [
+        at_least(f"{name}: full windows", judged.windows, 10),
+        at_least(f"{name}: allowance used", judged.used, USED),
+        exactly(f"{name}: refused", judged.refused, 0, "calls"),
+        at_most(f"{name}: fullest window", judged.fullest, LIMIT, "calls"),
+    ]
+    if killed_ms is not None:
+        figures.append(Figure(f"{name}: downtime, not counted", round(paused / 1000 / SPEED, 2), "s of real time"))
+    return figures, {**asdict(judged), "paused_ms": paused}
+
+
+def learned(name: str, arrivals: Sequence[Arrival], lowered_ms: int) -> tuple[list[Figure], dict[str, Any]]:
+    """The figures of a run whose limit was lowered in silence."""
+    after = [a for a in arrivals if a.at_ms >= lowered_ms]
+    refused = [a.at_ms for a in after if a.status == 429]
+    since = refused[-1] if refused else lowered_ms
+    quiet = judge([a for a in after if a.at_ms > since], LOWERED)
+    figures = [
+        at_most(f"{name}: refused in all", len(refused), REFUSALS, "calls"),
+        at_least(f"{name}: windows without a refusal after that", (after[-1].at_ms - since) / MINUTE_MS, QUIET),
+        at_most(f"{name}: fullest window after that", quiet.fullest, LOWERED, "calls"),
+        Figure(f"{name}: new allowance used after that", quiet.used),
+    ]
+    before = sum(a.status == 429 for a in arrivals) - len(refused)
+    return figures, {"refused_at_ms": [at - lowered_ms for at in refused], "before": before, **asdict(quiet)}
+
+
+async def measure() -> dict[str, Any]:
+    """Every run with its figures."""
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 * 2**20)
+    found: dict[str, Any] = {"speed": SPEED, "slack": SLACK, "runs": {}, "figures": []}
+
+    def add(name: str, figures: list[Figure], told: dict[str, Any]) -> None:
+        found["figures"] += figures
+        found["runs"][name] = told
+
+    try:
+        for senders in (1, 8):
+            name = f"{senders} sender{'s' * (senders > 1)}"
+            add(name, *kept(name, (await run(f"even-{senders}", senders, WINDOWS))[0]))
+        arrivals, done = await run("killed", 8, WINDOWS + 2, kill)
+        add("killed", *kept("8 senders, keeper killed", arrivals, done["killed_ms"]))
+        for told in (True, False):
+            name = f"limit lowered, {'' if told else 'not '}stated in refusals"
+            plan = "demo" if told else "paid"
+            windows = BEFORE + LEARNING + QUIET
+            arrivals, done = await run(f"lowered-{plan}", 8, windows, partial(lower, plan), told)
+            add(name, *learned(name, arrivals, done["lowered_ms"]))
+    finally:
+        ray.shutdown()
+    return found
+
+
+def figures(measured: dict[str, Any]) -> list[Figure]:
+    return list(measured["figures"])
