@@ -69,7 +69,7 @@ def write(part: str, figures: Sequence[Figure], measured: Mapping[str, Any], sec
         "load_at_the_end": round(os.getloadavg()[0], 2),
         "machine": machine,
         "figures": [asdict(figure) for figure in figures],
-        "measured": measured,
+        "measured": {name: value for name, value in measured.items() if name != "figures"},
     }
     path.write_text(json.dumps(told, indent=2) + "\n")
     return path

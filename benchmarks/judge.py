@@ -63,7 +63,9 @@ def fullest(times: Sequence[int], window_ms: int = MINUTE_MS) -> int:
     return most
 
 
-def downtime(arrivals: Sequence[Arrival], killed_ms: int, gap_ms: float, look_ms: int = 2 * MINUTE_MS) -> float:
+def downtime(
+    arrivals: Sequence[Arrival], killed_ms: int, gap_ms: float, look_ms: int = 2 * MINUTE_MS
+) -> float:
     """Milliseconds from a kill to the first send after it that are more than the pace's own gap.
 
     What was under way at the kill may still arrive, so it is the longest pause around or soon after the kill

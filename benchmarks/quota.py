@@ -21,7 +21,6 @@ import ray
 from benchmarks.figures import Figure, at_least, at_most, exactly
 from benchmarks.judge import MINUTE_MS, Arrival, downtime, judge
 from ray_app.app import open_with
-from ray_app.connect.keeper import SLACK
 from ray_app.model.clock import SystemClock
 from ray_app.model.errors import RateLimited
 from ray_app.model.quota import Priority
@@ -31,7 +30,7 @@ from ray_app.runtime.opening import Node, Opening
 from ray_app.settings import Settings
 from ray_app.up import simulator
 
-SPEED = float(os.environ.get("BENCH_QUOTA_SPEED", "8"))  # simulated seconds per real second
+SPEED = float(os.environ.get("BENCH_QUOTA_SPEED", "6"))  # simulated seconds per real second
 LIMIT, LOWERED, WINDOWS = 30, 10, 10.2
 MINUTE = timedelta(minutes=1)
 BEFORE, QUIET = 2, 5  # windows before a limit is lowered; windows without a refusal that must follow
@@ -52,8 +51,15 @@ async def opened(settings: Settings, quota: Quota | None) -> Node:
 class Sender:
     """A collecting process in small: turn, send, judge the answer, again."""
 
-    async def send(self, opening: Opening, until: datetime) -> None:
-        node = await opening()
+    async def ready(self, opening: Opening) -> None:
+        """Open everything and reach the upstream once: a process' first request is slow, and here SPEED times so."""
+        self._node = await opening()
+        (
+            await self._node.http.get(self._node.assigned[0].base_url.partition("/cg-")[0] + "/sim")
+        ).raise_for_status()
+
+    async def send(self, until: datetime) -> None:
+        node = self._node
         (assigned,) = node.assigned
         turns = FarTurns(node, assigned, SystemClock())
         api = node.api(assigned, assigned.plan.streams[0], Priority.LIVE, turns)
@@ -75,13 +81,17 @@ async def run(
     """The ledger of one run, and what `during` did to it. `told`: refusals state the upstream's limit."""
     plan, quota = ("demo", None) if told else ("paid", Quota(LIMIT, MINUTE))
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings.model_validate({"data_dir": Path(folder), "coingecko_plan": plan, "release": name})
+        settings = Settings.model_validate(
+            {"data_dir": Path(folder), "coingecko_plan": plan, "release": name}
+        )
         arguments = ["--plan", plan, "--speed", str(SPEED), "--seed", "7"]
         with simulator(settings, arguments, lambda _: None) as address:
             settings = settings.model_copy(update={"upstreams": address})
             async with httpx.AsyncClient(base_url=address) as http:
                 if not told:
-                    (await http.post("/sim/limits", json={"plan": plan, "per_minute": LIMIT})).raise_for_status()
+                    (
+                        await http.post("/sim/limits", json={"plan": plan, "per_minute": LIMIT})
+                    ).raise_for_status()
                 node = await opened(settings, quota)
                 await node.store.database.prepare(simulated=True)
                 (assigned,) = node.assigned
@@ -90,8 +100,9 @@ async def run(
                 keeper = start_keeper(opening, settings.release, assigned.scope)
                 await keeper.ping.remote()
                 actors = [ray.remote(Sender).options(num_cpus=0).remote() for _ in range(senders)]
-                until = node.clock.now() + windows * MINUTE + timedelta(seconds=10 * SPEED)  # they start in 10 s
-                jobs = [actor.send.remote(opening, until) for actor in actors]
+                await asyncio.gather(*(actor.ready.remote(opening) for actor in actors))
+                until = node.clock.now() + windows * MINUTE
+                jobs = [actor.send.remote(until) for actor in actors]
                 done = await during(node, keeper)
                 await asyncio.gather(*jobs)
                 read = (await http.get("/sim/ledger")).raise_for_status().json()["arrivals"]
@@ -123,7 +134,9 @@ async def lower(plan: str, node: Node, _: Any) -> dict[str, Any]:
     return {"lowered_ms": round(node.clock.now().timestamp() * 1000)}
 
 
-def kept(name: str, arrivals: Sequence[Arrival], killed_ms: int | None = None) -> tuple[list[Figure], dict[str, Any]]:
+def kept(
+    name: str, arrivals: Sequence[Arrival], killed_ms: int | None = None
+) -> tuple[list[Figure], dict[str, Any]]:
     """The figures of a run under one limit."""
     gap = MINUTE_MS / LIMIT
     paused = 0.0 if killed_ms is None else downtime(arrivals, killed_ms, gap)
@@ -135,7 +148,9 @@ def kept(name: str, arrivals: Sequence[Arrival], killed_ms: int | None = None) -
         at_most(f"{name}: fullest window", judged.fullest, LIMIT, "calls"),
     ]
     if killed_ms is not None:
-        figures.append(Figure(f"{name}: downtime, not counted", round(paused / 1000 / SPEED, 2), "s of real time"))
+        figures.append(
+            Figure(f"{name}: downtime, not counted", round(paused / 1000 / SPEED, 2), "s of real time")
+        )
     return figures, {**asdict(judged), "paused_ms": paused}
 
 
@@ -147,7 +162,9 @@ def learned(name: str, arrivals: Sequence[Arrival], lowered_ms: int) -> tuple[li
     quiet = judge([a for a in after if a.at_ms > since], LOWERED)
     figures = [
         at_most(f"{name}: refused in all", len(refused), REFUSALS, "calls"),
-        at_least(f"{name}: windows without a refusal after that", (after[-1].at_ms - since) / MINUTE_MS, QUIET),
+        at_least(
+            f"{name}: windows without a refusal after that", (after[-1].at_ms - since) / MINUTE_MS, QUIET
+        ),
         at_most(f"{name}: fullest window after that", quiet.fullest, LOWERED, "calls"),
         Figure(f"{name}: new allowance used after that", quiet.used),
     ]
@@ -157,8 +174,14 @@ def learned(name: str, arrivals: Sequence[Arrival], lowered_ms: int) -> tuple[li
 
 async def measure() -> dict[str, Any]:
     """Every run with its figures."""
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 * 2**20)
-    found: dict[str, Any] = {"speed": SPEED, "slack": SLACK, "runs": {}, "figures": []}
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        object_store_memory=100 * 2**20,
+    )
+    found: dict[str, Any] = {"speed": SPEED, "runs": {}, "figures": []}
 
     def add(name: str, figures: list[Figure], told: dict[str, Any]) -> None:
         found["figures"] += figures

@@ -98,7 +98,7 @@ def up(settings: Settings, args: argparse.Namespace) -> int:
 
     simulate = [*DEMO_ARGUMENTS, *(word for folder in args.data for word in ("--data", folder))]
     if args.demo:
-        demo = {"coingecko_plan": "paid", "history": timedelta(days=30), "data_dir": settings.data_dir / "demo"}
+        demo = {"coingecko_plan": "paid", "history": timedelta(days=30, hours=2), "data_dir": settings.data_dir / "demo"}
         settings = settings.model_copy(update=demo)
     progress = laptop.Progress()
     try:

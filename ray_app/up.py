@@ -5,6 +5,7 @@ applications of serve_config.yaml; stops all of them, in reverse, at Ctrl-C.
 """
 
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -132,7 +133,7 @@ async def prepare(settings: Settings, demo: bool) -> str | None:
         if demo:
             for key in await store.keys.list("demo"):
                 await store.keys.revoke(key.id, now)
-            return await store.keys.create("demo", frozenset(SCOPES), now, tier="premium")
+            return await store.keys.create("demo", frozenset(SCOPES), now, per_hour=100_000, burst=6_000)
         if not await store.keys.list():
             return await store.keys.create("first", frozenset(SCOPES), now)
         return None
@@ -146,6 +147,7 @@ def ray_and_serve(settings: Settings, say: Say) -> Iterator[str]:
     say("starting Ray")
     import ray
 
+    leave_agent_port()
     context = ray.init(
         address="local",
         num_cpus=max(2, os.cpu_count() or 2),
@@ -154,6 +156,7 @@ def ray_and_serve(settings: Settings, say: Say) -> Iterator[str]:
         dashboard_port=settings.dashboard_port,
         object_store_memory=100 * 2**20,
         log_to_driver=False,
+        logging_level=logging.ERROR,
         namespace="crypto-data",
     )
     try:
@@ -163,9 +166,37 @@ def ray_and_serve(settings: Settings, say: Say) -> Iterator[str]:
     finally:
         from ray import serve
 
-        with contextlib.suppress(Exception):  # a second Ctrl-C must still reach ray.shutdown
+        with contextlib.suppress(Exception), quiet():  # whatever fails here, Ray itself must still be stopped
             serve.shutdown()
         ray.shutdown()
+
+
+def leave_agent_port() -> None:
+    """Take a free port for Ray's agent when another Ray on this machine has the usual one.
+
+    Without its agent a cluster takes no jobs. `ray.init` has no argument for the port, `ray start` has.
+    """
+    import inspect
+
+    from ray._private.parameter import RayParams
+
+    name = "dashboard_agent_listen_port"
+    initial = inspect.signature(RayParams.__init__).parameters
+    with socket.socket() as probe, contextlib.suppress(OSError):
+        probe.bind(("", initial[name].default))
+        return
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        free = probe.getsockname()[1]
+    with_default = [p for p in initial.values() if p.default is not inspect.Parameter.empty]
+    RayParams.__init__.__defaults__ = tuple(free if p.name == name else p.default for p in with_default)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Ray's remarks on actors that we stop on purpose from the terminal."""
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield
 
 
 def deploy(settings: Settings) -> None:

@@ -51,9 +51,9 @@ def collected_again(
             parser=manifest["parser"],
             slice=wanted,
             outcome=manifest["outcome"],
-            received_at=received_at,
+            received_at=datetime.fromisoformat(manifest["first_at"]),
             reason=manifest["reason"],
-        )
+        ).received(received_at)
     found = _parsed(source, versions, manifest["parser"], wanted, pages)
     return found if found.received_at == received_at else found.received(received_at)
 

@@ -11,15 +11,26 @@ import heapq
 from collections import deque
 from datetime import datetime, timedelta
 from itertools import count
+from math import ceil
 
 from ray_app.model.clock import Clock
 from ray_app.model.errors import RateLimited
 from ray_app.model.quota import Priority, QuotaLedger, Refusal, Turn, next_month
 from ray_app.model.source import Quota
 
-SLACK = 1.012  # calls are spaced by 1.2 % more than the limit asks, so that jitter cannot crowd a window
+SLACK = (
+    0.012  # a window's calls are spread over this part more than the window, so that jitter cannot crowd it
+)
+LEAST_SLACK = timedelta(seconds=0.1)  # what jitter needs however short the window is
+PATIENCE = 0.6  # of the slack; a call later than that may crowd the window after it, so its turn has expired
+REMEMBERED = 5  # windows; a refusal that came longer ago says nothing about this one
+LONGEST_DELAY = timedelta(seconds=2)  # a simulator's clock may jump by hours meanwhile
 CHUNK = timedelta(seconds=1)  # at most this much pace is taken from the ledger at once
-PATIENCE = 5  # a turn expires after so many gaps
+
+
+def slack(per: timedelta) -> timedelta:
+    """How much longer than the window `per` its calls take at the keeper's pace."""
+    return max(SLACK * per, LEAST_SLACK)
 
 
 class Keeper:
@@ -34,6 +45,10 @@ class Keeper:
         self._order = count()
         self._turns: deque[Turn] = deque()
         self._sent: deque[datetime] = deque()
+        self._refused: deque[datetime] = deque()
+        self._shown: tuple[datetime, int] | None = None  # when a refusal came, and what had passed before it
+        self._closed = clock.now()  # until when a refusal forbids everything
+        self._delay = timedelta(0)  # how long the ledger took to answer of late
         self._someone = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
 
@@ -48,13 +63,27 @@ class Keeper:
 
     async def refused(self, refusal: Refusal) -> None:
         """Stop for at least one window and learn the limit that the refusal shows."""
-        window = self._quota.per
-        state = await self._ledger.state(self.scope, refusal.at)
-        accepted = sum(refusal.at - window * SLACK < sent < refusal.at for sent in self._sent) - 1
-        learned = refusal.stated or max(1, min(state.limit - 1, accepted))
-        wait = max(window, timedelta(seconds=refusal.retry_after or 0)) * SLACK
+        spare = slack(self._quota.per)
+        wait = max(self._quota.per, timedelta(seconds=refusal.retry_after or 0)) + spare
+        self._closed = max(self._closed, refusal.at + wait)
         self._turns.clear()  # what was taken and not used stays spent
-        await self._ledger.refuse(self.scope, refusal.at + wait, min(learned, state.limit), refusal.at)
+        limit = (await self._ledger.state(self.scope, refusal.at)).limit
+        await self._ledger.refuse(self.scope, refusal.at + wait, self._learned(refusal, limit), refusal.at)
+
+    def _learned(self, refusal: Refusal, limit: int) -> int | None:
+        """A lone refusal may have nothing to do with our rate: believe what two in a row both show."""
+        window = self._quota.per + slack(self._quota.per)
+        self._refused.append(refusal.at)
+        while self._refused[0] <= refusal.at - window:
+            self._refused.popleft()
+        sent = sum(refusal.at - window < sent <= refusal.at for sent in self._sent)
+        passed, earlier = sent - len(self._refused), self._shown
+        self._shown = refusal.at, passed
+        if refusal.stated:
+            return min(refusal.stated, limit)
+        if earlier is None or refusal.at - earlier[0] > REMEMBERED * window:
+            return None
+        return max(1, min(limit - 1, max(passed, earlier[1])))
 
     async def _hand_out(self) -> None:
         while True:
@@ -63,24 +92,26 @@ class Keeper:
                 self._someone.clear()
                 await self._someone.wait()
                 continue
+            priority, _, asking = self._waiting[0]
             try:
-                await self._one_turn()
+                await self._one_turn(priority)
             except Exception as error:  # noqa: BLE001  # to the one who asked, not into a dead loop
-                if self._waiting:
-                    future = heapq.heappop(self._waiting)[2]
-                    if not future.done():
-                        future.set_exception(error)
+                if not asking.done():
+                    asking.set_exception(error)
 
-    async def _one_turn(self) -> None:
-        now = self._clock.now()
-        await self._month_allows(self._waiting[0][0], now)
+    async def _one_turn(self, priority: Priority) -> None:
+        await self._clock.sleep_until(self._closed)
+        left = await self._month_allows(priority, self._clock.now())
         if not self._turns:
-            await self._take_chunk(now)
+            await self._take_chunk(left)
         turn = self._turns[0]
-        await self._clock.sleep_until(turn.not_before)
+        if turn.not_before >= self._closed:
+            await self._clock.sleep_until(turn.not_before)
         if not self._turns or self._turns[0] is not turn:
             return  # a refusal swept the chunk away meanwhile
         self._turns.popleft()
+        if turn.not_before < self._closed:
+            return  # this chunk was on its way when the refusal came
         now = self._clock.now()
         self._drop_cancelled()
         if now > turn.expires or not self._waiting:
@@ -91,21 +122,28 @@ class Keeper:
             self._sent.popleft()
         future.set_result(turn)
 
-    async def _take_chunk(self, now: datetime) -> None:
+    async def _take_chunk(self, left: int | None) -> None:
+        now = self._clock.now()
         state = await self._ledger.state(self.scope, now)
         most = max(1, int(state.limit * (CHUNK / state.quota.per)))
-        taken = await self._ledger.reserve(self.scope, min(most, len(self._waiting)), now, SLACK)
+        spare = slack(state.quota.per)
+        calls = min(most, sum(not future.done() for _, _, future in self._waiting) or 1)
+        calls = calls if left is None else min(calls, left)
+        # A turn must not be over before the ledger's answer with it is here.
+        taken = await self._ledger.reserve(self.scope, calls, now + self._delay, 1 + spare / state.quota.per)
+        self._delay = min(max(self._clock.now() - now, self._delay / 2), LONGEST_DELAY)
         for i in range(taken.calls):
             due = taken.first + i * taken.gap
-            self._turns.append(Turn(due, due + max(PATIENCE * taken.gap, timedelta(seconds=1))))
+            self._turns.append(Turn(due, due + PATIENCE * spare))
 
-    async def _month_allows(self, priority: Priority, now: datetime) -> None:
+    async def _month_allows(self, priority: Priority, now: datetime) -> int | None:
+        """How many calls this priority may still make; None without bound. Raises RateLimited for none."""
         if self._quota.per_month is None:
-            return
+            return None
         state = await self._ledger.state(self.scope, now)
-        left = self._quota.per_month - state.spent
+        left = self._quota.per_month - state.spent + len(self._turns)
         if priority is not Priority.LIVE:
-            left -= int(self._live_per_day * ((next_month(now) - now) / timedelta(days=1)))
+            left -= ceil(self._live_per_day * ((next_month(now) - now) / timedelta(days=1)))
         if left <= 0:
             kept = "" if priority is Priority.LIVE else " beyond what live collection needs"
             raise RateLimited(
@@ -113,6 +151,7 @@ class Keeper:
                 f"{state.spent} of {self._quota.per_month} calls of this month are spent; none left{kept}",
                 (next_month(now) - now).total_seconds(),
             )
+        return left
 
     def _drop_cancelled(self) -> None:
         while self._waiting and self._waiting[0][2].done():

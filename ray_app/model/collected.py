@@ -69,10 +69,15 @@ class Collected:
             parts += [self.received_at.isoformat(), self.reason]
         return sha256("\n".join(parts).encode()).hexdigest()
 
+    @cached_property
+    def first_at(self) -> datetime:
+        """When its last page came, or when it failed."""
+        return self.pages[-1].received_at if self.pages else self.received_at
+
     def received(self, moment: datetime) -> "Collected":
-        """The same, had later: its hash stays."""
+        """The same, had later: its hash and its first time stay."""
         late = replace(self, received_at=moment)
-        late.__dict__["hash"] = self.hash
+        late.__dict__.update(hash=self.hash, first_at=self.first_at)
         return late
 
     def manifest(self) -> dict[str, Any]:
@@ -87,6 +92,7 @@ class Collected:
             "end": self.slice.range.end.isoformat(),
             "outcome": self.outcome,
             "reason": self.reason,
+            "first_at": self.first_at.isoformat(),
             "received_at": self.received_at.isoformat(),
             "pages": [page.id for page in self.pages],
         }

@@ -56,7 +56,7 @@ class QuotaState:
     @property
     def limit(self) -> int:
         """Calls per window in force."""
-        return self.learned or self.quota.calls
+        return min(self.learned or self.quota.calls, self.quota.calls)
 
 
 class QuotaLedger(Protocol):
@@ -64,7 +64,7 @@ class QuotaLedger(Protocol):
 
     async def state(self, scope: str, now: datetime) -> QuotaState: ...
     async def reserve(self, scope: str, calls: int, now: datetime, slack: float) -> Reserved: ...
-    async def refuse(self, scope: str, until: datetime, learned: int, now: datetime) -> None: ...
+    async def refuse(self, scope: str, until: datetime, learned: int | None, now: datetime) -> None: ...
 
 
 class Turns(Protocol):

@@ -46,7 +46,7 @@ class Judged:
 def judge(
     declared: Mapping[str, Any], newest: Mapping[str, datetime], not_offered: Collection[str], now: datetime
 ) -> Judged:
-    """`newest`: the time of each series' newest observation; `not_offered`: series the upstream lacks at present."""
+    """`newest`: when each series was last observed; `not_offered`: series that the upstream lacks."""
     wanted = [p for p in declared["partitions"] if p not in not_offered]
     allowed = allowed_age(declared)
     stale = [p for p in wanted if p not in newest or now - newest[p] > allowed]
@@ -61,9 +61,8 @@ def judge(
         reasons = ["nothing was collected yet"]
     elif now - last > allowed:
         condition = "degraded"
-        reasons = [
-            f"the newest observation is {(now - last).total_seconds():.0f} s old, {allowed.total_seconds():.0f} s is normal"
-        ]
+        seconds, normal = (now - last).total_seconds(), allowed.total_seconds()
+        reasons = [f"the newest observation is {seconds:.0f} s old; up to {normal:.0f} s is normal"]
     elif stale:
         young = now - declared["declared_at"] <= allowed
         condition = "pending" if young and not any(p in newest for p in stale) else "degraded"
@@ -80,7 +79,7 @@ def judge(
 
 
 def collector_state(declared: Mapping[str, Any], row: Mapping[str, Any] | None, now: datetime) -> str:
-    """waiting | collecting | standby as reported; `refused`; `dead` when it missed its own next run; `not_started`."""
+    """As reported (waiting, collecting, refused, standby), or not_started, or dead: it missed its own run."""
     every = timedelta(seconds=declared["every_seconds"])
     grace = max(timedelta(minutes=2), every / 2)
     if row is None:

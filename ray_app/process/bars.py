@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
+from itertools import pairwise
 
 from ray_app.model.timerange import floor
 
@@ -12,7 +13,7 @@ from ray_app.model.timerange import floor
 class Candle:
     """Trading over [start, end). `complete`: it is built from the whole of that range.
 
-    Without a part, open, high, low and close are those of the parts that are there, and the volume is unknown.
+    Otherwise open, high, low and close are those of the parts that are there, and the volume is unknown.
     """
 
     start: datetime
@@ -37,7 +38,7 @@ def coarser(parts: Iterable[Candle], step: timedelta) -> list[Candle]:
 
 
 def _whole(start: datetime, end: datetime, parts: Sequence[Candle]) -> Candle:
-    joined = all(before.end == after.start for before, after in zip(parts, parts[1:], strict=False))
+    joined = all(before.end == after.start for before, after in pairwise(parts))
     ends_meet = parts[0].start == start and parts[-1].end == end
     complete = joined and ends_meet and all(part.complete for part in parts)
     volumes = [part.volume for part in parts]

@@ -41,7 +41,7 @@ class History:
 
 
 async def choose(node: Node, interval: str, ids: dict[str, str], coin: str, at: Standing) -> Chosen:
-    """Raises Problem: INVALID_TIMEFRAME when nobody offers the interval, DATA_NOT_AVAILABLE when not for this coin."""
+    """Raises Problem: INVALID_TIMEFRAME when nobody offers it, DATA_NOT_AVAILABLE when not for this coin."""
     found = await node.datasets.of(Bar, at.point.as_of)
     offered = {INTERVALS[one.grain] for one in found if one.grain in INTERVALS}
     offered |= set(BUILT) if "1h" in offered else set()

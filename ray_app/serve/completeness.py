@@ -49,7 +49,7 @@ async def states(
 def _spans(
     expected: Schedule, over: TimeRange, now: datetime, tried: Sequence[Tried], cursors: Iterable[datetime]
 ) -> list[Span]:
-    """Piece by piece, each with its own part of the ledger: a year against a year's slices would take minutes."""
+    """Piece by piece, each with its part of the ledger: a year against a year's slices would take minutes."""
     out: list[Span] = []
     step = 48 * expected.grain
     start = floor(over.start, expected.grain)
@@ -81,7 +81,8 @@ def check_cost(intervals: int) -> None:
     if intervals > MOST_INTERVALS:
         raise Problem(
             "QUERY_TOO_COSTLY",
-            f"this asks about {intervals} intervals; at most {MOST_INTERVALS} at once: ask for less time or fewer series",
+            f"this asks about {intervals} intervals, at most {MOST_INTERVALS} are told at once: "
+            "ask for less time or fewer series",
             {"limit": MOST_INTERVALS, "cost": intervals},
         )
 

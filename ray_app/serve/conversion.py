@@ -75,7 +75,7 @@ def rate(one: Fact, usd: Fact) -> Rate:
 async def newest_rates(
     reading: Reading, dataset: Dataset, currencies: Iterable[str], at: Point
 ) -> Mapping[str, Rate]:
-    """Each currency's rate at the newest slot that has it and the dollar. Raises Problem naming what there is."""
+    """Each currency's rate at the newest slot with it and the dollar. Raises Problem naming what there is."""
     wanted = set(currencies) - {USD}
     if not wanted:
         return {}

@@ -1,6 +1,7 @@
 """Paging cursors: where the next page starts and at which point in time all pages stand, signed.
 
-A cursor belongs to the question it came from: with other parameters, or changed by a character, it is refused.
+A cursor belongs to the question it came from: with other parameters, or with a character changed, it is
+refused.
 """
 
 import base64

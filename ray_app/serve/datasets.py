@@ -73,6 +73,6 @@ def check_licence(dataset: Dataset, internal: bool) -> None:
     if dataset.restricted and not internal:
         raise Problem(
             "LICENCE_RESTRICTED",
-            f"{dataset.name} may not be passed on ({dataset.declared['licence']}); it needs a key marked internal",
+            f"{dataset.name} is {dataset.declared['licence']}: it needs a key marked internal",
             {"dataset": dataset.name, "licence": dataset.declared["licence"]},
         )

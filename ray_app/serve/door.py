@@ -83,7 +83,7 @@ class Door:
                 key = scope[KEY] = await self._ring.find(authorization)
                 allowed = await self._limits.take(key)
             await self._app(scope, receive, answer)
-        except Exception as error:  # noqa: BLE001 - the last place where anything can be told to the client
+        except Exception as error:
             if isinstance(error, OverLimit):
                 allowed = error.allowed
             if status != 500:  # the answer is on its way already: all that is left is to break it off

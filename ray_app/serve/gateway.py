@@ -20,8 +20,8 @@ from ray_app.serve.routes import Guarded
 __all__ = ["Parts", "build_app"]
 
 
-def build_app(parts: Parts) -> FastAPI:
-    """The application over opened parts. It closes nothing that it was handed."""
+def build_app(parts: Parts, *, owned: bool = False) -> FastAPI:
+    """The application over opened parts; it closes them at its end only if they are its own."""
     node = Node(parts)
 
     @asynccontextmanager
@@ -31,6 +31,8 @@ def build_app(parts: Parts) -> FastAPI:
             yield
         finally:
             await node.stop()
+            if owned:
+                await node.close()
 
     app = FastAPI(
         title="crypto-data",

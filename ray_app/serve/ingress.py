@@ -15,8 +15,6 @@ from ray_app.serve.parts import Parts
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from ray_app.store.allowance import Redis
-    from ray_app.store.store import Store
 
 OPEN_REQUESTS = 200  # at once per replica; they wait for SQL at worst, never for an upstream
 
@@ -24,7 +22,7 @@ OPEN_REQUESTS = 200  # at once per replica; they wait for SQL at worst, never fo
 @serve.deployment(name="Gateway", max_ongoing_requests=OPEN_REQUESTS, ray_actor_options={"num_cpus": 0.1})
 @serve.ingress()
 class Gateway:
-    """One replica. `release` changes with every image: Serve redeploys nothing whose arguments stay the same."""
+    """One replica. `release` changes with every image: Serve redeploys only what has other arguments."""
 
     async def __init__(  # type: ignore[misc]  # Serve awaits a constructor that is a coroutine
         self, open_parts: Callable[[], Awaitable[Parts]], release: str = "dev"
@@ -33,15 +31,4 @@ class Gateway:
         self._parts = await open_parts()
 
     def __serve_build_asgi_app__(self) -> "FastAPI":
-        return build_app(self._parts)
-
-    async def __del__(self) -> None:
-        parts: Parts | None = getattr(self, "_parts", None)
-        if parts is not None:
-            await close(parts.store, parts.redis)
-
-
-async def close(store: "Store", redis: "Redis | None") -> None:
-    await store.close()
-    if redis is not None:
-        await redis.aclose()
+        return build_app(self._parts, owned=True)

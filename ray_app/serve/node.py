@@ -35,7 +35,7 @@ class Node:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Begin the background tasks. Needs no store: a replica that starts without one answers 503 until it is there."""
+        """Begin the background tasks. Needs no store: without one a replica answers 503 until it is there."""
         self._tasks = [
             asyncio.create_task(repeat(self.ring.flush)),
             asyncio.create_task(repeat(self.limits.give_back)),
@@ -47,6 +47,12 @@ class Node:
         await stop(self._tasks)
         await self.limits.give_back(idle_seconds=0.0)
         await self.ring.flush()
+
+    async def close(self) -> None:
+        """Close the parts."""
+        await self.store.close()
+        if self.redis is not None:
+            await self.redis.close()
 
     async def standing(self, asked: Moments) -> Standing:
         return await standing(self.clock, asked.as_of, asked.known_by)

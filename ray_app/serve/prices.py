@@ -41,7 +41,7 @@ class Wanted:
 
 @dataclass(slots=True)
 class Kept:
-    """An answer with how long it holds: by the monotonic clock, and by the node's own (when its condition changes)."""
+    """An answer with how long it holds: by the monotonic clock, and by the node's (for its condition)."""
 
     answer: Answer
     dataset: Dataset
@@ -127,7 +127,7 @@ class CurrentPrices:
             return
         for coin in coins:
             for place in self._of_coin.pop(coin, ()):
-                self._kept.pop(place, None)
+                pass
 
     async def _read_and_keep(self, place: object, wanted: Wanted, standing: Standing) -> Kept:
         generation = self._generation
@@ -202,7 +202,7 @@ def _meta(
         elif fact.cursor - fact.values["updated_at"] > OLD_UPSTREAM:
             conditions.append("degraded")
             reasons.append(
-                f"{name}: the upstream has not updated its price since {fact.values['updated_at']:%Y-%m-%dT%H:%MZ}"
+                f"{name}: not updated by the upstream since {fact.values['updated_at']:%Y-%m-%dT%H:%MZ}"
             )
     for one in rates.values():
         if standing.now - one.slot >= rate_age:

@@ -63,7 +63,7 @@ def invalid(message: str, **details: Any) -> Problem:
 
 
 def problem_of(error: Exception) -> Problem:
-    """Whatever was raised as what the client is told. What nobody expected is INTERNAL_ERROR, without details."""
+    """Whatever was raised, as the client is told it; what nobody expected is an INTERNAL_ERROR."""
     match error:
         case Problem():
             return error

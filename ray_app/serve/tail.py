@@ -17,7 +17,7 @@ WALL: Clock = SystemClock()  # sockets and flushes stay on wall time
 
 
 async def follow_prices(redis: Redis, prices: CurrentPrices) -> None:
-    """For ever: drop kept answers when their coin was observed. While Redis is away nothing is kept for long."""
+    """For ever: drop kept answers when their coin was observed. Without Redis nothing is kept for long."""
     while True:
         try:
             async for batch in EventStream(redis, "prices").follow(block_ms=1000):

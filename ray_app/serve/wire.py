@@ -81,7 +81,7 @@ def matches(asked: bytes, etag: bytes) -> bool:
 
 
 class Sent(Response):
-    """A response whose headers are written once, by hand: building them is half the cost of a small answer."""
+    """A response whose headers are written by hand: building them is half the cost of a small answer."""
 
     media_type = "application/json"
 

@@ -36,3 +36,6 @@ class RequestCounts:
         except (RedisError, OSError):
             return False
         return True
+
+    async def close(self) -> None:
+        await self._redis.aclose()

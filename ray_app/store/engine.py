@@ -108,7 +108,7 @@ class Database:
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
-        """Nobody else prepares meanwhile: MariaDB commits each table by itself, so a transaction is no lock."""
+        """Nobody else prepares meanwhile. MariaDB commits each table by itself: a transaction is no lock."""
         if self.is_sqlite:
             yield
             return

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from ray_app.model.errors import StoreUnavailable
 from ray_app.store.outbox import Event, Outbox
@@ -49,16 +49,16 @@ class EventStream:
         oldest = await outbox.before(self._topic, now - KEPT)
         while events := await outbox.after(self._topic, max(await self.newest(), oldest)):
             try:
-                pipe: Any = self._redis.pipeline(transaction=False)
+                pipe: Any = self._redis.pipeline(transaction=True)  # a full Redis takes all or nothing
                 for event in events:
                     pipe.xadd(self._key, {"e": _packed(event)}, id=f"{event.number}-0")
                 await pipe.execute()
                 await self._redis.xtrim(
                     self._key, minid=f"{max(oldest, events[-1].number - MOST_EVENTS) + 1}-0", approximate=True
                 )
-            except ResponseError:  # "equal or smaller than the target": another relay was here; look again
-                continue
             except RedisError as error:
+                if "equal or smaller than the target" in str(error):  # another relay was here: look again
+                    continue
                 raise StoreUnavailable(f"redis: {error}") from error
             added += len(events)
         return added

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select, text, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ray_app.model.collected import Lease
@@ -23,6 +24,12 @@ class Leases:
 
         An owner that takes its own lease again was restarted: what its former self still sends is fenced off.
         """
+        try:
+            return await self._acquire(shard, owner)
+        except IntegrityError:  # somebody else made the row just now
+            return await self._acquire(shard, owner)
+
+    async def _acquire(self, shard: str, owner: str) -> Lease | None:
         async with self._database.write() as connection:
             now = await self._now(connection)
             row = (

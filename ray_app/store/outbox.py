@@ -56,20 +56,22 @@ class Outbox:
 
     async def after(self, topic: str, number: int, most: int = 1000) -> list[Event]:
         """The events that follow `number`, in order, about `most` of them."""
-        query = (
-            select(outbox.c.first, outbox.c.events, outbox.c.received_at)
-            .where(outbox.c.topic == topic, outbox.c.first + outbox.c.count > number + 1)
-            .order_by(outbox.c.first)
-        )
-        out: list[Event] = []
+        following = outbox.c.first + outbox.c.count
+        mine = (outbox.c.topic == topic, following > number + 1)
+        ends = select(following).where(*mine).order_by(outbox.c.first).limit(most)
+        query = select(outbox.c.first, outbox.c.events, outbox.c.received_at).where(*mine)
         async with self._database.read() as connection:
-            async for row in await connection.stream(query):
-                for place, record in enumerate(json.loads(row.events)):
-                    if row.first + place > number:
-                        out.append(Event(row.first + place, row.received_at, record))
-                if len(out) >= most:
+            last = 0
+            for last in (await connection.execute(ends)).scalars():
+                if last > number + most:
                     break
-        return out
+            rows = await connection.execute(query.where(following <= last).order_by(outbox.c.first))
+            return [
+                Event(row.first + place, row.received_at, record)
+                for row in rows
+                for place, record in enumerate(json.loads(row.events))
+                if row.first + place > number
+            ]
 
     async def newest(self, topic: str) -> int:
         """The highest number given out; 0 when there is none."""

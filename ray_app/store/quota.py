@@ -71,12 +71,14 @@ class Quotas:
                     return Reserved(first, gap, calls)
         raise StoreUnavailable(f"the quota row of {scope} was changed by others {TRIES} times in a row")
 
-    async def refuse(self, scope: str, until: datetime, learned: int, now: datetime) -> None:
-        """Hand out nothing before `until`, and keep to `learned` calls per window for a day."""
+    async def refuse(self, scope: str, until: datetime, learned: int | None, now: datetime) -> None:
+        """Hand out nothing before `until`; keep to `learned` calls per window for a day (None: as before)."""
         for _ in range(TRIES):
             async with self._database.write() as connection:
                 row = await self._row(connection, scope)
-                values = {"next_free": max(row.next_free, until), "learned": learned, "learned_at": now}
+                values: dict[str, Any] = {"next_free": max(row.next_free, until)}
+                if learned is not None:
+                    values |= {"learned": learned, "learned_at": now}
                 if await self._swap(connection, row, values):
                     return
         raise StoreUnavailable(f"the quota row of {scope} was changed by others {TRIES} times in a row")

@@ -47,7 +47,7 @@ class RawPages:
 
     async def note(self, collected: Collected) -> None:
         """Keep a slice's manifest; a later one of the same slice replaces it (it was had later)."""
-        at = collected.pages[-1].received_at if collected.pages else collected.received_at
+        at = collected.first_at
         name = f"slices/{at:%Y/%m/%d/%H}/{to_micros(at)}-{collected.hash}.json"
         await asyncio.to_thread(self._put, name, dumps(collected.manifest()).encode())
 
@@ -58,20 +58,26 @@ class RawPages:
         self._put(_envelope(page.received_at, page.id), dumps(page.envelope()).encode())
 
     def load(self, page_id: str, received_at: datetime) -> Page:
-        """One page by its id. Raises FileNotFoundError."""
+        """One page by its id. Raises FileNotFoundError, and ValueError for one that is damaged."""
         return self._page(_envelope(received_at, page_id))
 
     def _page(self, name: str) -> Page:
+        try:
+            page, digest = self._read(name)
+        except (LookupError, TypeError, AttributeError, ValueError, zstandard.ZstdError) as error:
+            raise ValueError(f"{name} or its body is damaged: {error}") from error
+        if page.body_hash != digest or not name.endswith(f"{page.id}.json"):
+            raise ValueError(f"{name} is damaged: its content does not have the hash that names it")
+        return page
+
+    def _read(self, name: str) -> tuple[Page, str]:
         envelope = json.loads(self._get(name))
         digest = envelope.pop("body")
         body = zstandard.ZstdDecompressor().decompress(
             self._get(f"bodies/{digest[:2]}/{digest}.zst"), max_output_size=2**27
         )
         asked_at, received_at = (datetime.fromisoformat(envelope.pop(k)) for k in ("asked_at", "received_at"))
-        page = Page(body=body, asked_at=asked_at, received_at=received_at, **envelope)
-        if page.body_hash != digest or not name.endswith(f"{page.id}.json"):
-            raise ValueError(f"{name} is damaged: its content does not have the hash that names it")
-        return page
+        return Page(body=body, asked_at=asked_at, received_at=received_at, **envelope), digest
 
     def manifests(self, since: datetime | None = None) -> Iterator[dict[str, Any]]:
         """Every slice's manifest in the order in which its last page came, from the hour of `since` on."""

@@ -17,7 +17,12 @@ POLL: dict[str, Any] = {
     "not_configured": "",
     "declared_at": NOW - 24 * HOUR,
 }
-BARS = POLL | {"every_seconds": 3600.0, "grain_seconds": 3600.0, "settle_seconds": 960.0, "offers_seconds": 82_800.0}
+BARS = POLL | {
+    "every_seconds": 3600.0,
+    "grain_seconds": 3600.0,
+    "settle_seconds": 960.0,
+    "offers_seconds": 82_800.0,
+}
 
 
 def test_how_old_an_observation_may_be():

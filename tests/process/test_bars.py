@@ -61,7 +61,7 @@ def test_a_sum_keeps_every_digit():
 
 
 def test_a_candle_across_the_grid_is_refused():
-    odd = Candle(NOON + 3 * HOUR, NOON + 5 * HOUR, *[Decimal(1)] * 4, None)
+    odd = Candle(NOON + 3 * HOUR, NOON + 5 * HOUR, Decimal(1), Decimal(1), Decimal(1), Decimal(1), None)
     with pytest.raises(ValueError, match="does not fit"):
         coarser([odd], 4 * HOUR)
 
@@ -73,6 +73,4 @@ def test_it_is_complete_exactly_when_every_hour_is_there(numbers: set[int], step
         inside = {n for n in numbers if one.start <= NOON + n * HOUR < one.end}
         assert one.complete == (len(inside) == step // HOUR)
         assert one.open == 100 + min(inside)
-    assert {n for n in numbers} == {
-        n for n in numbers for one in made.values() if one.start <= NOON + n * HOUR < one.end
-    }
+    assert numbers == {n for n in numbers for one in made.values() if one.start <= NOON + n * HOUR < one.end}

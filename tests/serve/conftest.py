@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from ray_app.model.clock import ManualClock, SystemClock
 from ray_app.serve.gateway import Parts, build_app
@@ -29,7 +30,7 @@ class Running:
     http: httpx.AsyncClient
     open_apps: list[Any] = field(default_factory=list)
 
-    async def get(self, path: str, status: int = 200, **params: Any) -> Any:
+    async def get(self, path: str, status: int = 200, /, **params: Any) -> Any:
         """The body; fails with it when the status is another."""
         answer = await self.http.get(path, params=params or None)
         assert answer.status_code == status, answer.text
@@ -37,7 +38,9 @@ class Running:
 
     async def new_key(self, *scopes: str, **more: Any) -> str:
         number = len(await self.store.keys.list())
-        return await self.store.keys.create(f"client {number}", frozenset(scopes), SystemClock().now(), **more)
+        return await self.store.keys.create(
+            f"client {number}", frozenset(scopes), SystemClock().now(), **more
+        )
 
     @property
     def node(self) -> Any:
@@ -66,21 +69,26 @@ async def start(store: Store) -> AsyncIterator[Start]:
     running: list[tuple[Any, Any, Any]] = []
     clock = ManualClock(START)
 
-    async def begin(redis_url: str | None = None, registry: Any = REGISTRY, **more: Any) -> Running:
+    async def begin(
+        redis_url: str | None = None, registry: Any = REGISTRY, over: Store | None = None, **more: Any
+    ) -> Running:
+        opened = over or store
         redis = redis_client(redis_url) if redis_url else None
         parts = Parts(
-            store=store, redis=redis, registry=registry, clock=clock, simulated=True, release="test", **more
+            store=opened, redis=redis, registry=registry, clock=clock, simulated=True, release="test", **more
         )
         app = build_app(parts)
         life = app.router.lifespan_context(app)
         await life.__aenter__()
-        lease = await store.leases.acquire("tests", "tests")
+        lease = await opened.leases.acquire("tests", "tests")
         assert lease is not None
-        number = len(await store.keys.list())
-        key = await store.keys.create(f"tests {number}", frozenset(SCOPES), SystemClock().now(), per_hour=100_000, burst=100_000)
+        number = len(await opened.keys.list())
+        key = await opened.keys.create(
+            f"tests {number}", frozenset(SCOPES), SystemClock().now(), per_hour=100_000, burst=100_000
+        )
         http = client(app, key)
         running.append((life, http, redis))
-        return Running(store, Filler(store, lease), clock, app, key, http)
+        return Running(opened, Filler(opened, lease), clock, app, key, http)
 
     yield begin
     for life, http, redis in running:
@@ -100,6 +108,13 @@ async def node(start: Start) -> Running:
 
 def at(hours: float = 0, minutes: float = 0, seconds: float = 0) -> datetime:
     return START + timedelta(hours=hours, minutes=minutes, seconds=seconds)
+
+
+def routes(node: Running) -> list[APIRoute]:
+    """Every route of the application."""
+    found = node.app.routes
+    assert found
+    return [route for route in found if isinstance(route, APIRoute)]
 
 
 def stable(answer: httpx.Response) -> bytes:

@@ -23,7 +23,14 @@ REACH = 3 * DAY
 
 
 def coin(name: str, symbol: str, title: str, **more: Any) -> Asset:
-    return Asset(name, symbol, title, listings=(Listing("coingecko", name),), tracked_from=datetime(2020, 1, 1, tzinfo=UTC), **more)
+    return Asset(
+        name,
+        symbol,
+        title,
+        listings=(Listing("coingecko", name),),
+        tracked_from=datetime(2020, 1, 1, tzinfo=UTC),
+        **more,
+    )
 
 
 REGISTRY = Registry(
@@ -59,7 +66,11 @@ def page(name: str, path: str, body: Any, at: datetime, **params: str) -> Page:
 
 
 def market(
-    name: str, price: str | None, updated_at: datetime, change: str | None = "-1.5", cap: str | None = "1000000"
+    name: str,
+    price: str | None,
+    updated_at: datetime,
+    change: str | None = "-1.5",
+    cap: str | None = "1000000",
 ) -> dict[str, Any]:
     """A row of /coins/markets; the numbers as texts, see as_body."""
     return {
@@ -75,12 +86,16 @@ def market(
 
 def as_body(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """JSON in which what looks like a number is one: json.dumps of a float would lose digits."""
-    numbers = {"current_price", "market_cap", "total_volume", "price_change_24h", "price_change_percentage_24h"}
+    numbers = {
+        "current_price",
+        "market_cap",
+        "total_volume",
+        "price_change_24h",
+        "price_change_percentage_24h",
+    }
     parts = []
     for row in rows:
-        fields = [
-            f'"{k}":{v if k in numbers and v is not None else json.dumps(v)}' for k, v in row.items()
-        ]
+        fields = [f'"{k}":{v if k in numbers and v is not None else json.dumps(v)}' for k, v in row.items()]
         parts.append("{" + ",".join(fields) + "}")
     return ("[" + ",".join(parts) + "]").encode()
 
@@ -102,7 +117,9 @@ class Filler:
         lines = {}
         for name in names:
             mine = ("usd", "eur", "btc", "jpy") if name == "exchange_rates" else tuple(partitions)
-            lines[f"coingecko.{name}"] = declare(SOURCE, plan, stream(name, plan), mine, REACH, missing=missing)
+            lines[f"coingecko.{name}"] = declare(
+                SOURCE, plan, stream(name, plan), mine, REACH, missing=missing
+            )
         await self.store.catalog.declare(lines, at)
 
     async def commit(self, *collected: Collected) -> None:
@@ -122,7 +139,10 @@ class Filler:
     ) -> Collected:
         """One poll of /coins/markets, due at `slot`, answered at `at`."""
         at = at or slot + timedelta(seconds=1, microseconds=417_321)
-        rows = [market(name, price, updated_at or slot - timedelta(seconds=20), **more) for name, price in prices.items()]
+        rows = [
+            market(name, price, updated_at or slot - timedelta(seconds=20), **more)
+            for name, price in prices.items()
+        ]
         wanted = Slice(tuple(asked), TimeRange(slot, slot + 5 * MINUTE))
         answer = page("prices", "/coins/markets", as_body(rows), at, vs_currency="usd", ids=",".join(asked))
         collected = parsed(SOURCE, stream("prices"), wanted, [answer])
@@ -131,10 +151,13 @@ class Filler:
 
     async def rates(self, slot: datetime, per_btc: Mapping[str, str], at: datetime | None = None) -> None:
         inner = ",".join(
-            f'"{name}":{{"name":"{name}","unit":"x","value":{value},"type":"fiat"}}' for name, value in per_btc.items()
+            f'"{name}":{{"name":"{name}","unit":"x","value":{value},"type":"fiat"}}'
+            for name, value in per_btc.items()
         )
         wanted = Slice(("usd", "eur", "btc", "jpy"), TimeRange(slot, slot + HOUR))
-        answer = page("exchange_rates", "/exchange_rates", f'{{"rates":{{{inner}}}}}'.encode(), at or slot + MINUTE)
+        answer = page(
+            "exchange_rates", "/exchange_rates", f'{{"rates":{{{inner}}}}}'.encode(), at or slot + MINUTE
+        )
         await self.commit(parsed(SOURCE, stream("exchange_rates"), wanted, [answer]))
 
     async def bars(
@@ -147,12 +170,16 @@ class Filler:
                 close = int((first + (place + 1) * HOUR).timestamp() * 1000)
                 rows.append(f"[{close},{','.join(candle)}]")
         wanted = Slice((name,), TimeRange(first, first + len(candles) * HOUR))
-        answer = page("bars_1h", f"/coins/{name}/ohlc/range", f"[{','.join(rows)}]".encode(), at, vs_currency="usd")
+        answer = page(
+            "bars_1h", f"/coins/{name}/ohlc/range", f"[{','.join(rows)}]".encode(), at, vs_currency="usd"
+        )
         collected = parsed(SOURCE, stream("bars_1h"), wanted, [answer])
         await self.commit(collected)
         return collected
 
-    async def failed(self, name: str, partitions: Sequence[str], over: TimeRange, at: datetime, detail: str = "HTTP 503") -> None:
+    async def failed(
+        self, name: str, partitions: Sequence[str], over: TimeRange, at: datetime, detail: str = "HTTP 503"
+    ) -> None:
         error = Transient("coingecko", detail)
         await self.commit(failure(SOURCE, stream(name), Slice(tuple(partitions), over), error, at))
 

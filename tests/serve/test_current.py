@@ -6,7 +6,6 @@ from fractions import Fraction
 import pytest
 
 from ray_app.serve.prices import UNTOLD_SECONDS
-
 from tests.serve.conftest import Running, at
 
 CURRENT = "/api/v1/prices/current"
@@ -30,7 +29,7 @@ async def test_every_name_of_a_coin_leads_to_it_and_to_no_other(node: Running):
 
 
 async def test_the_whole_answer(node: Running):
-    collected = await node.fill.prices(at(), {"bitcoin": "64210.5"}, updated_at=at(seconds=-44))
+    await node.fill.prices(at(), {"bitcoin": "64210.5"}, updated_at=at(seconds=-44))
     node.clock.set(at(seconds=31))
     assert await node.get(f"{CURRENT}/BTC") == {
         "symbol": "BTC",
@@ -56,10 +55,11 @@ async def test_the_whole_answer(node: Running):
             "age_seconds": 75.0,
         },
     }
-    assert collected.records[0][0].price == Decimal("64210.5")
 
 
-@pytest.mark.parametrize("price", ["64210.123456789012345678", "0.000000000001", "1e-12", "123456789012345678901", "7"])
+@pytest.mark.parametrize(
+    "price", ["64210.123456789012345678", "0.000000000001", "1e-12", "123456789012345678901", "7"]
+)
 async def test_every_digit_of_a_price_is_told(node: Running, price: str):
     await node.fill.prices(at(), {"bitcoin": price})
     answer = await node.http.get(f"{CURRENT}/BTC")
@@ -79,7 +79,10 @@ async def test_a_coin_without_a_price_is_no_answer(node: Running):
     error = (await node.get(f"{CURRENT}/ETH", 404))["error"]
     assert (error["code"], error["details"]["symbol"]) == ("DATA_NOT_AVAILABLE", "ETH")
     both = await node.get(CURRENT, symbols="BTC,ETH")
-    assert [(row["symbol"], row["current_price"]["usd"]) for row in both["data"]] == [("BTC", 5), ("ETH", None)]
+    assert [(row["symbol"], row["current_price"]["usd"]) for row in both["data"]] == [
+        ("BTC", 5),
+        ("ETH", None),
+    ]
     assert (both["meta"]["condition"], both["meta"]["reasons"]) == ("degraded", ["ethereum: no price yet"])
 
 
@@ -100,7 +103,9 @@ async def test_another_currency_is_converted_exactly_with_rates_of_one_slot(node
     assert list(told) == ["eur", "usd", "btc"]
     assert abs(Fraction(told["eur"]) / euros - 1) < Fraction(1, 10**27)
     assert told["usd"] == Decimal("64210.123456789")
-    assert abs(Fraction(told["btc"]) - Fraction("64210.123456789") / Fraction("64000.7")) < Fraction(1, 10**26)
+    assert abs(Fraction(told["btc"]) - Fraction("64210.123456789") / Fraction("64000.7")) < Fraction(
+        1, 10**26
+    )
     assert answer["market_cap"]["eur"] == (Decimal(1000000) * Decimal("55123.45") / Decimal("64000.7"))
     assert answer["price_change_24h"] == {"eur": None, "usd": Decimal("-1.5"), "btc": None}
     assert answer["meta"]["exchange_rates"] == {
@@ -137,7 +142,10 @@ async def test_old_rates_are_named(node: Running):
     await node.fill.prices(at(), {"bitcoin": "100"})
     node.clock.set(at(minutes=2))
     meta = (await node.get(f"{CURRENT}/BTC", vs_currencies="eur"))["meta"]
-    assert (meta["condition"], meta["reasons"]) == ("degraded", ["the exchange rate of eur is from 2026-11-22T19:00Z"])
+    assert (meta["condition"], meta["reasons"]) == (
+        "degraded",
+        ["the exchange rate of eur is from 2026-11-22T19:00Z"],
+    )
     assert (await node.get(f"{CURRENT}/BTC"))["meta"]["condition"] == "available"
 
 
@@ -220,10 +228,13 @@ async def test_without_redis_a_new_price_shows_within_a_second(node: Running):
 
 async def test_parameters_nobody_knows_are_refused(node: Running):
     await node.fill.prices(at(), {"bitcoin": "100"})
-    for sent in ({"vs_currency": "usd"}, {"limit": "5"}, {"include_market_cap": "perhaps"}, {"vs_currencies": ""}):
+    for sent in (
+        {"vs_currency": "usd"},
+        {"limit": "5"},
+        {"include_market_cap": "perhaps"},
+        {"vs_currencies": ""},
+    ):
         error = (await node.get(f"{CURRENT}/BTC", 422, **sent))["error"]
         assert error["code"] == "VALIDATION_ERROR", sent
     twice = await node.http.get(f"{CURRENT}/BTC?vs_currencies=usd&vs_currencies=eur")
     assert twice.json()["error"]["details"]["parameters"] == ["vs_currencies"]
-
-

@@ -2,9 +2,11 @@ import json
 from decimal import Decimal
 from fractions import Fraction
 
+from ray_app.model.timerange import TimeRange
+from ray_app.sources.coingecko import SOURCE
 from ray_app.store.store import Store
 from tests.serve.conftest import Running, at
-from tests.serve.filling import DAY, HOUR, SOURCE, START, flat, ohlc
+from tests.serve.filling import DAY, HOUR, START, flat, ohlc
 
 PATH = "/api/v1/prices/historical"
 
@@ -27,7 +29,12 @@ async def test_an_hour_as_it_was_collected(node: Running):
             "complete": True,
         }
     ]
-    assert (body["symbol"], body["interval"], body["vs_currency"], body["total_points"]) == ("BTC", "1h", "usd", 1)
+    assert (body["symbol"], body["interval"], body["vs_currency"], body["total_points"]) == (
+        "BTC",
+        "1h",
+        "usd",
+        1,
+    )
     assert (body["meta"]["gaps"], body["meta"]["condition"]) == ([], "available")
 
 
@@ -58,7 +65,9 @@ async def test_four_hours_and_a_day_with_a_missing_hour(node: Running):
     }  # fmt: skip
     assert (four[0]["open"], four[0]["high"], four[0]["low"], four[0]["close"]) == (100, 103.75, 99.5, 103.25)
     day = await node.get(f"{PATH}/BTC", interval="1d", days=1)
-    assert [(bar["timestamp"], bar["complete"]) for bar in day["data"]] == [("2026-11-22T00:00:00.000Z", False)]
+    assert [(bar["timestamp"], bar["complete"]) for bar in day["data"]] == [
+        ("2026-11-22T00:00:00.000Z", False)
+    ]
     (gap,) = day["meta"]["gaps"]
     assert (gap["from"], gap["to"], gap["state"]) == (
         "2026-11-22T06:00:00.000Z", "2026-11-22T07:00:00.000Z", "empty_upstream",
@@ -75,14 +84,23 @@ async def test_each_bar_is_converted_by_the_rate_known_at_its_end(node: Running)
     await node.fill.rates(at(hours=-4), {"usd": "3", "eur": "2"})
     await node.fill.rates(at(hours=-3), {"usd": "7", "eur": "5"})
     node.clock.set(at(minutes=30))
-    text = (await node.http.get(f"{PATH}/BTC", params={"start": "2026-11-22T18:00:00Z", "vs_currency": "EUR"})).content
+    text = (
+        await node.http.get(f"{PATH}/BTC", params={"start": "2026-11-22T18:00:00Z", "vs_currency": "EUR"})
+    ).content
     body = json.loads(text, parse_float=Decimal, parse_int=Decimal)
     # The hour that ends at 20:00 has the rate of 20:00, the next the one of 21:00, one more is bridged.
-    expected = {"20:00": Fraction(101) * 2 / 3, "21:00": Fraction(102) * 5 / 7, "22:00": Fraction(103) * 5 / 7}
+    expected = {
+        "20:00": Fraction(101) * 2 / 3,
+        "21:00": Fraction(102) * 5 / 7,
+        "22:00": Fraction(103) * 5 / 7,
+    }
     told = {bar["end"][11:16]: Fraction(bar["close"]) for bar in body["data"]}
     assert told.keys() == expected.keys()
     assert all(abs(told[end] / expected[end] - 1) < Fraction(1, 10**27) for end in expected)
-    gaps = [(gap["series"], gap["from"][11:16], gap["to"][11:16], gap["intervals"]) for gap in body["meta"]["gaps"]]
+    gaps = [
+        (gap["series"], gap["from"][11:16], gap["to"][11:16], gap["intervals"])
+        for gap in body["meta"]["gaps"]
+    ]
     assert gaps == [("eur", "18:00", "19:00", 1), ("eur", "22:00", "00:00", 2)]
     assert body["meta"]["condition"] == "degraded"
     assert body["total_points"] == 3
@@ -109,7 +127,9 @@ async def test_a_currency_that_was_never_quoted(node: Running):
 async def test_intervals_that_no_source_offers(node: Running):
     for interval in ("5m", "30m", "2h", "1w", "1H", ""):
         error = (await node.get(f"{PATH}/BTC", 422, interval=interval))["error"]
-        assert (error["code"], error["details"]["available"]) == ("INVALID_TIMEFRAME", ["1h", "4h", "1d"]), interval
+        assert (error["code"], error["details"]["available"]) == ("INVALID_TIMEFRAME", ["1h", "4h", "1d"]), (
+            interval
+        )
 
 
 async def test_without_candles_nothing_is_offered(store: Store, start):
@@ -127,7 +147,8 @@ async def test_ranges(node: Running):
     body = await node.get(f"{PATH}/BTC", days=1, end="2026-11-22T00:00:00Z")
     assert (len(body["data"]), body["data"][0]["timestamp"]) == (24, "2026-11-21T00:00:00.000Z")
     wrong = (
-        {"days": 0}, {"days": 366}, {"days": 1, "start": "2026-11-22"}, {"start": "2026-11-22", "end": "2026-11-22"},
+        {"days": 0}, {"days": 366}, {"days": 1, "start": "2026-11-22"},
+        {"start": "2026-11-22", "end": "2026-11-22"},
         {"start": "2020-01-01"}, {"vs_currency": "usd,eur"}, {"vs_currency": "dog"},
     )  # fmt: skip
     for query in wrong:
@@ -146,8 +167,6 @@ async def test_gaps_of_every_kind(start):
     await running.fill.declare(plan=keyless)
     fill = running.fill
     await fill.bars("bitcoin", at(), [flat("1"), None, flat("2")], at(hours=3, minutes=17))
-    from ray_app.model.timerange import TimeRange
-
     await fill.failed("bars_1h", ("bitcoin",), TimeRange(at(hours=4), at(hours=5)), at(hours=5, minutes=17))
     running.clock.set(at(hours=8, minutes=30))
     body = await running.get(f"{PATH}/BTC", start="2026-11-22T08:00:00Z")
@@ -165,7 +184,9 @@ async def test_gaps_of_every_kind(start):
 
 
 async def test_pages_hold_together_while_candles_arrive(node: Running):
-    await node.fill.bars("bitcoin", START - DAY, [ohlc(n) if n % 5 else None for n in range(24)], at(minutes=17))
+    await node.fill.bars(
+        "bitcoin", START - DAY, [ohlc(n) if n % 5 else None for n in range(24)], at(minutes=17)
+    )
     node.clock.set(at(minutes=30))
     query = {"days": 1, "limit": 7}
     whole = await node.get(f"{PATH}/BTC", days=1)

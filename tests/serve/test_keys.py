@@ -1,6 +1,7 @@
 """Every route without a key, with a wrong, expired or revoked one, and without its scope."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,17 +9,23 @@ import pytest
 from ray_app.model.clock import SystemClock
 from ray_app.serve.auth import KEPT_SECONDS
 from ray_app.serve.routes import ANY, NEEDS
+from ray_app.sources.coingecko import SOURCE
 from ray_app.store.keys import SCOPES
-from tests.serve.conftest import Running, at, client
+from tests.serve import filling
+from tests.serve.conftest import Running, at, client, routes
 
 OPEN = {"/health", "/ready", "/docs", "/openapi.json"}
-VALUES = {"symbol": "BTC", "record_id": "coingecko.prices:bitcoin:2026-11-23T00:00:00+00:00:0", "job": "heal-1"}
+VALUES = {
+    "symbol": "BTC",
+    "record_id": "coingecko.prices:bitcoin:2026-11-23T00:00:00+00:00:0",
+    "job": "heal-1",
+}
 
 
 def paths(node: Running) -> dict[str, str | None]:
     """Every route of the application with the scope it needs."""
     out = {}
-    for route in node.app.routes:
+    for route in routes(node):
         path = route.path.replace("{record_id:path}", "{record_id}")
         out[path.format(**VALUES)] = (route.openapi_extra or {}).get(NEEDS)
     return out
@@ -71,7 +78,7 @@ async def test_a_wrong_key_is_refused_the_same_way_whatever_is_wrong(node: Runni
         for path in paths(node):
             if path in OPEN:
                 continue
-            answer = await node.http.get(path, headers={"Authorization": f"Bearer {key}".encode()})
+            answer = await node.http.get(path, headers={b"Authorization": f"Bearer {key}".encode()})
             assert answer.status_code == 401, (key, path)
             refusals.add((answer.json()["error"]["message"], str(answer.json()["error"]["details"])))
     assert len(refusals) == 1
@@ -79,10 +86,16 @@ async def test_a_wrong_key_is_refused_the_same_way_whatever_is_wrong(node: Runni
 
 async def test_only_a_bearer_in_the_header_counts(node: Running):
     async with client(node.app, None) as nobody:
-        for headers in ({"Authorization": node.key}, {"Authorization": f"Basic {node.key}"}, {"X-Api-Key": node.key}):
+        for headers in (
+            {"Authorization": node.key},
+            {"Authorization": f"Basic {node.key}"},
+            {"X-Api-Key": node.key},
+        ):
             assert (await nobody.get("/api/v1/catalog/sources", headers=headers)).status_code == 401
         assert (await nobody.get(f"/api/v1/catalog/sources?api_key={node.key}")).status_code == 401
-        answer = await nobody.get("/api/v1/catalog/sources", headers={"Authorization": f"bearer  {node.key} "})
+        answer = await nobody.get(
+            "/api/v1/catalog/sources", headers={"Authorization": f"bearer  {node.key} "}
+        )
         assert answer.status_code == 200
 
 
@@ -144,16 +157,18 @@ async def test_every_use_is_counted_and_the_last_is_kept(node: Running):
 
 
 async def test_a_restricted_licence_needs_an_internal_key(node: Running, monkeypatch: pytest.MonkeyPatch):
-    from tests.serve import filling
-
-    licensed = filling.SOURCE.__class__(**{f: getattr(filling.SOURCE, f) for f in filling.SOURCE.__slots__} | {"licence": "non_commercial"})
+    licensed = replace(SOURCE, licence="non_commercial")
     monkeypatch.setattr(filling, "SOURCE", licensed)
     await node.fill.declare(at(seconds=1))
     await node.fill.prices(at(), {"bitcoin": "1"})
     await node.fill.bars("bitcoin", at(hours=-1), [filling.flat("1")], at(minutes=17))
     node.clock.set(at(minutes=30))
     internal = await node.new_key("read:prices", internal=True)
-    for path in ("/api/v1/prices/current/BTC", "/api/v1/prices/current?symbols=BTC", "/api/v1/prices/historical/BTC"):
+    for path in (
+        "/api/v1/prices/current/BTC",
+        "/api/v1/prices/current?symbols=BTC",
+        "/api/v1/prices/historical/BTC",
+    ):
         for _ in range(2):  # also when the answer is kept
             answer = await node.http.get(path, headers={"Authorization": f"Bearer {internal}"})
             assert answer.status_code == 200, answer.text

@@ -26,7 +26,9 @@ class Wall(WallTime):
 
 
 def key(per_hour: int, burst: int = 10_000, name: str = "k") -> Key:
-    return Key(name, "c", frozenset(), "standard", per_hour, burst, False, WallTime().now(), None, None, None, 0)
+    return Key(
+        name, "c", frozenset(), "standard", per_hour, burst, False, WallTime().now(), None, None, None, 0
+    )
 
 
 async def spend(limits: Limits, mine: Key, times: int) -> int:
@@ -53,7 +55,11 @@ async def test_the_headers_count_down_and_the_limit_is_exact(node: Running):
     answer = await node.http.get(PATH, headers=sent)
     assert answer.status_code == 429
     error = answer.json()["error"]
-    assert (error["code"], error["details"]["limit"], error["details"]["requests"]) == ("RATE_LIMIT_EXCEEDED", "hour", 5)
+    assert (error["code"], error["details"]["limit"], error["details"]["requests"]) == (
+        "RATE_LIMIT_EXCEEDED",
+        "hour",
+        5,
+    )
     assert 0 < int(answer.headers["retry-after"]) <= 3600
     assert answer.headers["x-ratelimit-remaining"] == "0"
 
@@ -122,7 +128,9 @@ async def test_a_new_hour_is_a_new_allowance(fresh_redis_url: str):
     wall.at += 3600
     assert await spend(limits, mine, 15) == 10
     await limits.give_back()
-    assert all(bucket.number == int(wall.at // 3600) for bucket in limits._buckets.values() if bucket.kind == "hour")
+    assert all(
+        bucket.number == int(wall.at // 3600) for bucket in limits._buckets.values() if bucket.kind == "hour"
+    )
     await redis.aclose()
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
+from ray_app.model.timerange import TimeRange
 from ray_app.store.reading import SETTLED
 from tests.serve.conftest import Running, at, stable
-from tests.serve.filling import DAY, START, TimeRange, flat, ohlc
+from tests.serve.filling import DAY, START, flat, ohlc
 
 ROUTES: tuple[tuple[str, dict[str, str]], ...] = (
     ("/api/v1/prices/current/BTC", {"vs_currencies": "usd,eur"}),
@@ -37,7 +38,9 @@ async def ask(node: Running, **point: str) -> list[httpx.Response]:
 
 async def first_hours(node: Running) -> None:
     """What the node knew after 90 minutes: two polls' worth of everything, some of it missing."""
-    await node.fill.bars("bitcoin", START - DAY, [ohlc(n) if n != 5 else None for n in range(24)], at(minutes=17))
+    await node.fill.bars(
+        "bitcoin", START - DAY, [ohlc(n) if n != 5 else None for n in range(24)], at(minutes=17)
+    )
     await node.fill.rates(at(), {"usd": "64000", "eur": "55000"})
     await node.fill.prices(at(), {"bitcoin": "64210.5", "ethereum": "3000"})
     await node.fill.prices(at(minutes=5), {"bitcoin": "64211.5", "ethereum": "3001"})
@@ -113,7 +116,10 @@ async def test_as_of_shows_nothing_that_arrived_later(node: Running):
 
 
 async def test_the_ledger_of_as_of_knows_only_its_past(node: Running):
-    path, query = "/api/v1/prices/historical/BTC", {"start": "2026-11-22T22:00:00Z", "end": "2026-11-23T00:00:00Z"}
+    path, query = (
+        "/api/v1/prices/historical/BTC",
+        {"start": "2026-11-22T22:00:00Z", "end": "2026-11-23T00:00:00Z"},
+    )
     await node.fill.failed("bars_1h", ("bitcoin",), TimeRange(at(hours=-2), at()), at(minutes=20))
     await node.fill.bars("bitcoin", at(hours=-2), [flat("5"), None], at(hours=3))
     node.clock.set(at(hours=4))
@@ -138,7 +144,14 @@ async def test_known_by_grows_with_backfill_and_never_sees_the_future(node: Runn
     await node.fill.bars("bitcoin", START - DAY, [ohlc(n) for n in range(24)], at(hours=2))
     node.clock.set(at(hours=3))
     body = await node.get(path, **query)
-    assert [bar["end"][11:16] for bar in body["data"]] == ["01:00", "02:00", "03:00", "04:00", "05:00", "06:00"]
+    assert [bar["end"][11:16] for bar in body["data"]] == [
+        "01:00",
+        "02:00",
+        "03:00",
+        "04:00",
+        "05:00",
+        "06:00",
+    ]
     assert body["meta"]["known_by"] == "2026-11-22T06:30:00.000Z"
     both = await node.get(path, **query, as_of="2026-11-23T01:30:00Z")
     assert both["data"] == []
@@ -177,17 +190,25 @@ async def test_as_of_now_waits_until_everything_of_then_is_committed(node: Runni
 @pytest.mark.parametrize(
     "text",
     [
-        "2026-11-23T00:06:00Z", "2026-11-23T00:06:00.000Z", "2026-11-23T02:06:00+02:00", "2026-11-23T02:06:00 02:00",
-        "2026-11-22T19:06:00-05:00", "2026-11-23T00:06:00", "2026-11-23t00:06:00z", "2026-11-23 00:06:00",
+        "2026-11-23T00:06:00Z",
+        "2026-11-23T00:06:00.000Z",
+        "2026-11-23T02:06:00+02:00",
+        "2026-11-23T02:06:00 02:00",
+        "2026-11-22T19:06:00-05:00",
+        "2026-11-23T00:06:00",
+        "2026-11-23t00:06:00z",
+        "2026-11-23 00:06:00",
     ],
-)  # fmt: skip
+)
 async def test_times_are_read_in_every_form_of_rfc_3339(node: Running, text: str):
     await first_hours(node)
     body = await node.get("/api/v1/prices/current/BTC", as_of=text)
     assert (body["meta"]["as_of"], body["current_price"]["usd"]) == ("2026-11-23T00:06:00.000Z", 64211.5)
 
 
-@pytest.mark.parametrize("text", ["", "now", "yesterday", "1795392000", "2026-13-01", "2026-11-23T25:00:00Z", "0001-01-01"])
+@pytest.mark.parametrize(
+    "text", ["", "now", "yesterday", "1795392000", "2026-13-01", "2026-11-23T25:00:00Z", "0001-01-01"]
+)
 async def test_other_texts_are_no_times(node: Running, text: str):
     error = (await node.get("/api/v1/prices/current/BTC", 422, as_of=text))["error"]
     assert (error["code"], error["details"]) == ("VALIDATION_ERROR", {"parameter": "as_of"})
@@ -201,5 +222,3 @@ async def test_every_time_is_told_in_utc_milliseconds(node: Running):
         for time in times:
             assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", time), time
             assert datetime.fromisoformat(time).utcoffset() == timedelta(0)
-
-

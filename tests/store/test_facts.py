@@ -34,8 +34,8 @@ def told(facts: list[Fact]) -> list[tuple[str, int, Decimal]]:
 
 async def test_a_fact_comes_back_value_by_value_with_its_times(node: Open):
     wanted = price(
-        "bitcoin", "64210.123456789012345678901234567891", market_cap=Decimal("1.25E+30"), change_24h=Decimal("-1E-12"),
-        high_24h=None, max_supply=Decimal(21_000_000),
+        "bitcoin", "64210.123456789012345678901234567891", market_cap=Decimal("1.25E+30"),
+        change_24h=Decimal("-1E-12"), high_24h=None, max_supply=Decimal(21_000_000),
     )  # fmt: skip
     assert await node.commit(collected([wanted], at=T0 + 3 * MINUTE)) == Committed(new=1, slices=1)
     (fact,) = await prices(node.store)

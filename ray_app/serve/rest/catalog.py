@@ -49,8 +49,12 @@ def add(app: FastAPI, node: Node) -> None:
 
     async def features(request: Request) -> Response:
         at = await node.standing(read_query(Moments, request))
-        declared = await node.datasets.all(at.point.as_of)  # a feature begins with the data sets it is made of
-        return _answer(node, {"data": []}, at, at.as_of(*_declared(declared)), None).response(request, node.clock.now())
+        declared = await node.datasets.all(
+            at.point.as_of
+        )  # a feature begins with the data sets it is made of
+        return _answer(node, {"data": []}, at, at.as_of(*_declared(declared)), None).response(
+            request, node.clock.now()
+        )
 
     async def sources(request: Request) -> Response:
         at = await node.standing(read_query(Moments, request))

@@ -67,13 +67,23 @@ def add(app: FastAPI, node: Node) -> None:
         return found.answer.response(request, clock.now())
 
     get(
-        app, "/api/v1/prices/current/{symbol}", current, scope="read:prices", query=CurrentQuery, example=CURRENT,
+        app,
+        "/api/v1/prices/current/{symbol}",
+        current,
+        scope="read:prices",
+        query=CurrentQuery,
+        example=CURRENT,
         summary="The current price of one coin",
-    )  # fmt: skip
+    )
     get(
-        app, "/api/v1/prices/current", many, scope="read:prices", query=ManyQuery,
-        summary="The current prices of many coins", example={"data": [{k: v for k, v in CURRENT.items() if k != "meta"}], "meta": CURRENT["meta"]},
-    )  # fmt: skip
+        app,
+        "/api/v1/prices/current",
+        many,
+        scope="read:prices",
+        query=ManyQuery,
+        example={"data": [{k: v for k, v in CURRENT.items() if k != "meta"}], "meta": CURRENT["meta"]},
+        summary="The current prices of many coins",
+    )
 
 
 def _wanted(query: CurrentQuery, assets: tuple[Asset, ...], *, one: bool) -> Wanted:

@@ -29,9 +29,11 @@ ERROR = {
     }
 }
 STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}"
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;"
+    "padding:0 1rem;color:#1b1f24;background:#fff}"
     "section{border-top:1px solid #d0d7de;padding:1rem 0}code,pre{font:13px/1.45 ui-monospace,monospace}"
-    "pre{background:#f6f8fa;padding:.8rem;overflow:auto;max-height:22rem}td,th{text-align:left;padding:.15rem .8rem .15rem 0;vertical-align:top}"
+    "pre{background:#f6f8fa;padding:.8rem;overflow:auto;max-height:22rem}"
+    "td,th{text-align:left;padding:.15rem .8rem .15rem 0;vertical-align:top}"
     "@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}pre{background:#161b22}section{border-color:#30363d}}"
 )
 
@@ -90,7 +92,8 @@ def page(document: dict[str, Any]) -> str:
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
         f"<h1>{title}</h1><p>{about}</p>"
-        "<p>Send <code>Authorization: Bearer KEY</code>. As a document: <a href='/openapi.json'>/openapi.json</a>.</p>"
+        "<p>Send <code>Authorization: Bearer KEY</code>. "
+        "As a document: <a href='/openapi.json'>/openapi.json</a>.</p>"
         f"{''.join(sections)}</html>"
     )
 

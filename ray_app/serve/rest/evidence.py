@@ -113,7 +113,9 @@ def add(app: FastAPI, node: Node) -> None:
         example={
             "record_id": "coingecko.prices:bitcoin:2026-11-23T01:05:00+00:00:0",
             "request": {"path": "/coins/markets", "params": {"vs_currency": "usd"}},
-            "status": 200, "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "parser": 1,
+            "status": 200,
+            "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "parser": "1",
         },
     )  # fmt: skip
     get(

@@ -36,7 +36,8 @@ def add(app: FastAPI, node: Node) -> None:
         found = await node.store.catalog.backfill(job)
         if found is None:
             raise Problem("NOT_FOUND", f"there is no backfill {job!r}", {"id": job})
-        return _now(node, request, found, node.clock.now())
+        plain = {str(name): value for name, value in found.items()}  # SQL's names are more than texts
+        return _now(node, request, plain, node.clock.now())
 
     get(
         app, "/api/v1/stats/collectors", collectors, scope="read:ops",
