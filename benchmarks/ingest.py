@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.engine import make_url
 
+from benchmarks.figures import Figure, at_least
 from ray_app.collect.collector import parsed
 from ray_app.model.source import Page, Slice
 from ray_app.model.timerange import TimeRange
@@ -183,3 +184,13 @@ def summary(rows: int, pairs: list[tuple[float, float]]) -> dict[str, float]:
         "ratio_least": round(ratios[0], 3),
         "ratio_most": round(ratios[-1], 3),
     }
+
+
+def figures(measured: dict[str, Any]) -> list[Figure]:
+    out = [Figure("rows", measured["rows"])]
+    for title, least in (("mariadb", 0.30), ("sqlite", 0.08)):
+        mine = measured[title]
+        out.append(Figure(f"{title}: the driver's executemany", mine["baseline_rows_per_second"], "rows/s"))
+        out.append(Figure(f"{title}: validate and commit", mine["ours_rows_per_second"], "rows/s"))
+        out.append(at_least(f"{title}: ratio, median of {ROUNDS} rounds", mine["ratio"], least))
+    return out

@@ -1,12 +1,13 @@
 """HTTP, politely: wait for a turn, sign, send, keep the page, judge it, try again while it is worth it.
 
 Every answer is kept before it is judged, errors included: an answer is evidence. Each attempt costs a
-turn, successful or not. The key goes into a header at the last moment and nowhere else.
+turn, successful or not. The key goes into a header at the last moment and nowhere else; where an upstream
+repeats it ("we have detected your API key as ..."), it is struck out before the answer is kept.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -28,6 +29,7 @@ KEPT_HEADERS = {
     "last-modified",
     SIMULATED,
 }
+STRUCK_OUT = b"[key]"
 LARGEST_BODY = 64 * 2**20
 TOTAL_SECONDS = 60.0
 
@@ -58,7 +60,8 @@ class HttpApi:
     http: httpx.AsyncClient
     base_url: str
     simulated: bool
-    key: str | None = None
+    key: str | None = field(default=None, repr=False)
+    total_seconds: float = TOTAL_SECONDS  # for one attempt, from connecting to the last byte
 
     async def get(self, path: str, **params: str | int) -> Page:
         attempt = 0
@@ -100,7 +103,7 @@ class HttpApi:
         asked_at = self.clock.now()
         try:
             async with (
-                asyncio.timeout(TOTAL_SECONDS),
+                asyncio.timeout(self.total_seconds),
                 self.http.stream("GET", self.base_url + path, params=params, headers=signed) as answer,
             ):
                 body = bytearray()
@@ -111,7 +114,9 @@ class HttpApi:
         except (httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
             raise Transient(self.source.name, f"{path}: {type(error).__name__} {error}".strip()) from error
         headers = {
-            k: v for k, v in answer.headers.items() if k in KEPT_HEADERS or k.startswith("x-ratelimit")
+            k: self._without_key(v.encode()).decode()
+            for k, v in answer.headers.items()
+            if k in KEPT_HEADERS or k.startswith("x-ratelimit")
         }
         return Page(
             source=self.source.name,
@@ -120,7 +125,10 @@ class HttpApi:
             params=params,
             status=answer.status_code,
             headers=headers,
-            body=bytes(body),
+            body=self._without_key(bytes(body)),
             asked_at=asked_at,
             received_at=self.clock.now(),
         )
+
+    def _without_key(self, told: bytes) -> bytes:
+        return told.replace(self.key.encode(), STRUCK_OUT) if self.key else told

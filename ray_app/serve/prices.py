@@ -127,7 +127,7 @@ class CurrentPrices:
             return
         for coin in coins:
             for place in self._of_coin.pop(coin, ()):
-                pass
+                self._kept.pop(place, None)
 
     async def _read_and_keep(self, place: object, wanted: Wanted, standing: Standing) -> Kept:
         generation = self._generation

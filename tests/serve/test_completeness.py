@@ -181,3 +181,12 @@ async def test_a_cursor_is_good_on_every_replica(node: Running, start: Any):
     other.clock.set(at(hours=1, minutes=1))
     body = await other.get(GAPS, limit=100, cursor=first["meta"]["cursor"])
     assert first["data"] + body["data"] == (await node.get(GAPS))["data"]
+
+
+async def test_a_long_slice_accounts_for_all_of_its_intervals(node: Running):
+    await node.fill.bars("bitcoin", START - 3 * DAY, [flat("1"), *[None] * 71], at(minutes=17))
+    node.clock.set(at(minutes=30))
+    query = {"dataset": "coingecko.bars_1h", "symbol": "BTC", "start": "2026-11-20T00:00:00Z"}
+    (row,) = (await node.get(COVERAGE, **query, end="2026-11-23T00:00:00Z"))["data"]
+    assert row["intervals"] == dict.fromkeys(STATES, 0) | {"collected": 1, "empty_upstream": 71}
+    assert len(row["spans"]) == 2

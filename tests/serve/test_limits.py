@@ -173,3 +173,18 @@ async def test_a_redis_that_came_back_empty_is_told_what_was_spent(fresh_redis_u
     await redis.flushall()
     assert await spend(limits, mine, 100) == 40
     await redis.aclose()
+
+
+async def test_what_was_spent_without_redis_counts_for_the_other_replica_too(fresh_redis_url: str):
+    redis = redis_client(fresh_redis_url)
+    wall, mine = Wall(), key(per_hour=100)
+    cut_off, other = (Limits(RequestCounts(redis), wall, 2) for _ in range(2))
+    assert await spend(other, mine, 60) == 60
+    cut_off._try_again = time.monotonic() + 60  # as after Redis failed
+    assert await spend(cut_off, mine, 30) == 30
+    cut_off._try_again = 0.0
+    wall.at += 6
+    await cut_off.give_back()
+    await other.give_back()
+    assert await spend(other, mine, 50) == 10
+    await redis.aclose()

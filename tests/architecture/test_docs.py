@@ -1,0 +1,297 @@
+"""The documents say what the code does: settings, commands, paths, routes, tables; nothing of one machine."""
+
+import argparse
+import contextlib
+import io
+import re
+import shlex
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+from urllib.parse import parse_qsl
+
+import pytest
+from pydantic import Field
+from pydantic_core import PydanticUndefined, to_jsonable_python
+
+from ray_app import cli
+from ray_app.model.clock import SystemClock
+from ray_app.model.source import Plan
+from ray_app.model.symbols import load_registry
+from ray_app.serve.gateway import Parts, build_app
+from ray_app.serve.problems import STATUS
+from ray_app.serve.rest.documents import document
+from ray_app.settings import NOT_SETTINGS, PREFIX, Settings
+from ray_app.simulator import __main__ as simulator
+from ray_app.sources.coingecko import SOURCE
+from ray_app.store.store import Store
+from tests.architecture.modules import REPO
+from tests.architecture.test_layers import EVERYTHING, MAY_IMPORT
+
+DOCUMENTS = [REPO / "README.md", REPO / "CHANGELOG.md", *sorted((REPO / "docs").rglob("*.md"))]
+README, OPERATE, ARCHITECTURE, SOURCES = (
+    (REPO / name).read_text()
+    for name in ("README.md", "docs/operate.md", "docs/architecture.md", "docs/add-a-source.md")
+)
+ENV_EXAMPLE = REPO / ".env.example"
+FENCED = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FOLDERS = ("ray_app/", "tests/", "docs/", "jobs/", "benchmarks/", ".ci/")
+FILE = re.compile(r"[\w-]+\.(py|md|yaml|csv|toml|sh)|Makefile|\.env\.example")
+ROUTE = re.compile(
+    r"(?:^|(?<=[\s'\"`(])|(?<=:8000))(/(?:api/v1/[^\s'\"`?)]*|health|ready|metrics|docs|openapi\.json)(?![\w./]))(?:\?([^\s'\"`]*))?"
+)
+OF_ONE_MACHINE = re.compile(r"(?<![\w.:/*])/(?:work|tmp|home|root|Users|mnt|opt|srv)/")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+
+
+def block(text: str, name: str) -> str:
+    """What stands between <!-- name: ... --> and <!-- end of name -->."""
+    found = re.search(rf"<!-- {name}: [^\n]*-->\n(.*?)<!-- end of {name} -->", text, re.DOTALL)
+    assert found is not None, f"no part {name!r}"
+    return found[1]
+
+
+def fenced(text: str) -> list[str]:
+    """The lines of code blocks, continued ones joined, without their comments."""
+    whole = "\n".join(FENCED.findall(text)).replace("\\\n", " ")
+    return [re.sub(r"(^|\s+)# .*$", "", line) for line in whole.splitlines()]
+
+
+def spans(text: str) -> list[str]:
+    return re.findall(r"`([^`\n]+)`", FENCED.sub("", text))
+
+
+def lost_paths(text: str) -> list[str]:
+    """Files and modules that are named and do not exist."""
+    text = re.sub(r"<!-- tree: .*?<!-- end of tree -->", "", text, flags=re.DOTALL)
+    words = {word.strip("(),;:") for line in fenced(text) + spans(text) for word in line.split()}
+    paths = {w for w in words if w.startswith(FOLDERS) or FILE.fullmatch(w)}
+    lost = {path for path in paths if not (REPO / path).exists()}
+    for name in {m[0] for word in words for m in re.finditer(r"\bray_app(\.\w+)+", word)}:
+        place = REPO / name.replace(".", "/")
+        if not (place.is_dir() or place.with_suffix(".py").exists()):
+            lost.add(name)
+    return sorted(lost)
+
+
+def wrong_commands(text: str) -> list[str]:
+    """Lines of crypto-data, jobs, the simulator and make that would not run."""
+    wrong = []
+    targets = re.findall(r"^([a-z-]+):", (REPO / "Makefile").read_text(), re.MULTILINE)
+    job_options = re.findall(r'"(--[\w-]+)"', (REPO / "jobs/backfill.py").read_text())
+    parsers = {"crypto-data": cli.parser(), "python -m ray_app.simulator": simulator.parser()}
+    for line, whole in [(line, True) for line in fenced(text)] + [(span, False) for span in spans(text)]:
+        _, job, asked = line.partition("jobs/backfill.py ")
+        wrong += [option for option in re.findall(r"--[\w-]+", asked) if option not in job_options]
+        wrong += [line for target in re.findall(r"(?:^|\s)make ([a-z-]+)", line) if target not in targets]
+        for name, parser in parsers.items():
+            if job or not re.match(rf"(\.venv/bin/)?{name} ", line):
+                continue
+            said = io.StringIO()
+            try:
+                with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+                    parser.parse_args(shlex.split(line.partition(name)[2]))
+            except SystemExit as end:
+                if end.code and (whole or "are required" not in said.getvalue()):
+                    wrong.append(line)
+    return wrong
+
+
+@cache
+def interface() -> dict[str, Any]:
+    """The gateway's OpenAPI paths; its store is never opened."""
+    given: dict[str, Any] = {"redis": None, "clock": SystemClock(), "simulated": True, "release": "docs"}
+    app = build_app(Parts(store=Store("sqlite+aiosqlite://", "raw"), registry=load_registry(), **given))
+    paths: dict[str, Any] = document(app)["paths"]
+    return paths
+
+
+def template(path: str) -> str | None:
+    """The route that answers a path."""
+    for route in interface():
+        inner = re.sub(r"\\\{\w+\\\}$", ".+", re.escape(route))
+        if path == route or re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", inner), path):
+            return route
+    return None
+
+
+def routes(text: str) -> Iterator[tuple[str, str]]:
+    """Every route that a document names, with its query."""
+    for line in fenced(text) + spans(text):
+        yield from ((match[1], match[2] or "") for match in ROUTE.finditer(line))
+
+
+def wrong_routes(text: str) -> list[str]:
+    wrong = []
+    for path, query in routes(text):
+        route = template(path)
+        if route is None:
+            wrong.append(path)
+            continue
+        known = {one["name"] for one in interface()[route]["get"]["parameters"]}
+        wrong += [f"{path}?{name}" for name, _ in parse_qsl(query) if name not in known]
+    return wrong
+
+
+def slug(heading: str) -> str:
+    return re.sub(r"[^\w -]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def broken_links(path: Path, text: str) -> list[str]:
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", FENCED.sub("", text)):
+        if re.match(r"https?://", target):
+            continue
+        name, _, anchor = target.partition("#")
+        place = (path.parent / name).resolve() if name else path
+        there = place.exists() and place.is_relative_to(REPO)
+        if not there or (anchor and anchor not in map(slug, HEADING.findall(place.read_text()))):
+            broken.append(target)
+    return broken
+
+
+def of_one_machine(text: str) -> list[str]:
+    return [line for line in text.splitlines() if OF_ONE_MACHINE.search(line) or str(REPO) in line]
+
+
+def settings(model: type[Settings] = Settings) -> list[tuple[str, str, str]]:
+    """(variable, default as it is written, meaning) of every setting."""
+    out = []
+    for name, field in model.model_fields.items():
+        default = "" if field.default in (None, PydanticUndefined) else str(to_jsonable_python(field.default))
+        choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+        meaning = (field.description or "") + (f" ({', '.join(choices)})" if choices else "")
+        assert field.description, f"{name} has no line of meaning"
+        out.append((PREFIX + name.upper(), default, meaning))
+    return out
+
+
+def settings_table(model: type[Settings] = Settings) -> str:
+    rows = "| Setting | Default | Meaning |\n|---|---|---|\n"
+    for name, default, meaning in settings(model):
+        rows += f"| `{name}` | {f'`{default}`' if default else ''} | {meaning} |\n"
+    return rows
+
+
+def env_example(model: type[Settings] = Settings) -> str:
+    text = "# Copy to .env, and take the # away from the lines that you set. Git ignores .env: keys belong there.\n"
+    return text + "".join(f"\n# {meaning}\n#{name}={default}\n" for name, default, meaning in settings(model))
+
+
+def plans_table() -> str:
+    titles = ("Plan", "Key", "Calls a minute", "Calls a month", "Prices every", "Candles of an hour")
+    rows = f"| {' | '.join(titles)} |\n{'|---' * len(titles)}|\n"
+    for plan in SOURCE.plans:
+        key = f"`{PREFIX}{plan.auth.setting.upper()}`" if plan.auth else "none"
+        month = f"{plan.quota.per_month:,}" if plan.quota.per_month else "no limit stated"
+        assert plan.quota.per == timedelta(minutes=1)
+        prices, bars = stream(plan, "prices"), stream(plan, "bars_1h")
+        if isinstance(bars.offers, datetime):
+            since = f"since {bars.offers:%Y-%m-%d}"
+        else:
+            since = f"built from half-hours, {bars.offers // timedelta(hours=1)} hours back"
+        minutes = prices.every // timedelta(minutes=1)
+        rows += f"| `{plan.name}` | {key} | {plan.quota.calls} | {month} | {minutes} min | {since} |\n"
+    return rows
+
+
+def stream(plan: Plan, name: str) -> Any:
+    return next(one for one in plan.streams if one.name == name)
+
+
+def layers_table() -> str:
+    rows = "| Layer | May import |\n|---|---|\n"
+    for layer, others in MAY_IMPORT.items():
+        if others != EVERYTHING and layer != "__init__":
+            rows += f"| {layer} | {', '.join(sorted(others)) or 'nothing of ours'} |\n"
+    return rows + "| app, cli, jobs, other modules at the top | everything |\n"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(REPO).as_posix())
+def test_a_document_names_only_what_exists(path: Path):
+    text = path.read_text()
+    assert lost_paths(text) == []
+    assert wrong_commands(text) == []
+    assert wrong_routes(text) == []
+    assert broken_links(path, text) == []
+    assert of_one_machine(text) == []
+
+
+def test_every_setting_is_explained_in_the_same_words():
+    assert block(OPERATE, "settings") == settings_table()
+    assert ENV_EXAMPLE.read_text() == env_example()
+    variables = {name for name, _, _ in settings()} | NOT_SETTINGS
+    for text in map(Path.read_text, DOCUMENTS):
+        named = set(re.findall(rf"`({PREFIX}[A-Z_]+)", text))
+        assert [n for n in named if n not in variables and "_TEST_" not in n and n != f"{PREFIX}X"] == []
+
+
+def test_the_lines_of_env_example_are_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name, _, _ in settings():
+        monkeypatch.delenv(name, raising=False)
+    uncommented = tmp_path / "env"
+    uncommented.write_text(re.sub(r"^#(\w+=.)", r"\1", ENV_EXAMPLE.read_text(), flags=re.MULTILINE))
+    assert "\nCRYPTO_DATA_PORT=8000\n" in uncommented.read_text()
+    read = Settings(_env_file=uncommented)
+    assert read == Settings(_env_file=None)
+
+
+def test_tables_are_those_of_the_code():
+    assert block(README, "plans") == plans_table()
+    assert block(ARCHITECTURE, "layers") == layers_table()
+    coins = (REPO / "ray_app/model/instruments.csv").read_text().splitlines()
+    assert block(SOURCES, "columns").splitlines()[1] == next(one for one in coins if one[0] != "#")
+    codes = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", block(OPERATE, "codes"), re.MULTILINE))
+    assert codes == {code: str(status) for code, status in STATUS.items()}
+
+
+def test_the_tree_is_that_of_the_package():
+    drawn = set(re.findall(r"^[├└]── ([\w.]+/?)", block(ARCHITECTURE, "tree"), re.MULTILINE))
+    entries = [path for path in (REPO / "ray_app").iterdir() if not path.name.startswith(("__", "py.typed"))]
+    assert drawn == {path.name + "/" * path.is_dir() for path in entries}
+
+
+def test_every_command_and_every_route_is_in_the_readme():
+    (commands,) = (a for a in cli.parser()._actions if isinstance(a, argparse._SubParsersAction))
+    lines = [line.partition("crypto-data ")[2].split()[:1] for line in fenced(README)]
+    assert {"up"} | {word for line in lines for word in line} >= set(commands.choices)
+    assert {template(path) for path, _ in routes(README)} == set(interface())
+
+
+@pytest.mark.parametrize(
+    ("check", "good", "bad"),
+    [
+        (lost_paths, "`ray_app/store/raw.py`", "`ray_app/store/row.py`"),
+        (lost_paths, "`tests/servers.py`", "```\nsee tests/server.py\n```"),
+        (lost_paths, "`pyproject.toml`", "`serve.yaml`"),
+        (lost_paths, "`python -m ray_app.simulator`", "`ray_app.client.frames`"),
+        (wrong_commands, "`crypto-data plan`", "`crypto-data plans`"),
+        (wrong_commands, "`crypto-data explain`", "```\ncrypto-data explain\n```"),
+        (wrong_commands, "```\ncrypto-data heal --reach 3d # now\n```", "```\ncrypto-data heal --reach 3w\n```"),
+        (wrong_commands, "`crypto-data backfill --days 3d`", "`crypto-data backfill --weeks 3`"),
+        (wrong_commands, "`python jobs/backfill.py x --days 3d`", "`python jobs/backfill.py x --weeks 3`"),
+        (wrong_commands, "`python -m ray_app.simulator --frozen`", "`python -m ray_app.simulator --ice`"),
+        (wrong_commands, "`make demo`", "`make show`"),
+        (wrong_routes, "`/api/v1/prices/current/BTC`", "`/api/v1/price/current/BTC`"),
+        (wrong_routes, "`/api/v1/gaps?symbol=BTC`", "```\ncurl 'http://127.0.0.1:8000/api/v1/gaps?coin=BTC'\n```"),
+        (wrong_routes, "`/health`", "`/api/v1/lineage`"),
+        (of_one_machine, "`~/.ray/auth_token`, `http://host/home/x`", "`/home/somebody/x`"),
+        (partial(broken_links, REPO / "README.md"), "[a](docs/operate.md#keys)", "[a](docs/operate.md#locks)"),
+        (partial(broken_links, REPO / "docs/operate.md"), "[a](../README.md)", "[a](README.md)"),
+    ],
+)  # fmt: skip
+def test_the_checks_see(check: Any, good: str, bad: str):
+    assert check(good) == []
+    assert len(check(bad)) == 1
+
+
+def test_a_setting_more_would_be_missed():
+    class More(Settings):
+        depth: int = Field(3, description="a setting that nobody wrote about")
+
+    row = "| `CRYPTO_DATA_DEPTH` | `3` | a setting that nobody wrote about |\n"
+    assert settings_table(More) == settings_table() + row
+    lines = "\n# a setting that nobody wrote about\n#CRYPTO_DATA_DEPTH=3\n"
+    assert env_example(More) == env_example() + lines
