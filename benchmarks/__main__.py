@@ -18,7 +18,7 @@ from types import ModuleType
 
 from rich.console import Console
 
-from ray_app.up import RAY_ENVIRONMENT
+from ray_app.commands.up import RAY_ENVIRONMENT
 
 # Ray reads these when it is imported, and the parts import it.
 os.environ.pop("RAY_ADDRESS", None)

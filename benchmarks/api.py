@@ -40,7 +40,9 @@ async def key_for(url: str, raw: str) -> str:
 
     store = Store(url, raw)
     await store.database.prepare(simulated=False)
-    key = await store.keys.create("bench", frozenset({"read:prices"}), SystemClock().now(), per_hour=10**9, burst=10**9)
+    key = await store.keys.create(
+        "bench", frozenset({"read:prices"}), SystemClock().now(), per_hour=10**9, burst=10**9
+    )
     await store.close()
     return key
 
@@ -54,7 +56,9 @@ def node(folder: Path, mode: str, redis_url: str) -> Iterator[tuple[int, str, st
     port = free_port()
     environment = os.environ | {"CRYPTO_DATA_DATA_DIR": str(data), "CRYPTO_DATA_REDIS_URL": redis_url}
     command = [sys.executable, "-m", "benchmarks.api_node", str(data), mode, str(port)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True)
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
+    )
     assert process.stdout is not None
     try:
         line = next((line for line in process.stdout if line.startswith("{")), "")
@@ -65,7 +69,9 @@ def node(folder: Path, mode: str, redis_url: str) -> Iterator[tuple[int, str, st
 
 def load(port: int, path: str, key: str, committed: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.load", str(port), path, key, str(SECONDS), committed]
-    result: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    result: dict[str, Any] = json.loads(
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    )
     return result
 
 
@@ -82,7 +88,9 @@ def measure() -> dict[str, Any]:
                     constant = (port + 1, "/constant") if mode == "uvicorn" else (port, CONSTANT)
                     load(port, PRICE, key, committed)
                     load(*constant, key, "")
-                    rounds = [(load(port, PRICE, key, committed), load(*constant, key, "")) for _ in range(ROUNDS)]
+                    rounds = [
+                        (load(port, PRICE, key, committed), load(*constant, key, "")) for _ in range(ROUNDS)
+                    ]
             finally:
                 valkey.stop()
             out[mode] = {
@@ -90,8 +98,12 @@ def measure() -> dict[str, Any]:
                 "constant": _median([base for _, base in rounds]),
                 "ratio": median(mine["per_second"] / base["per_second"] for mine, base in rounds),
                 "wrong": sum(mine["wrong"] + base["wrong"] for mine, base in rounds),
-                "first_wrong": [text for mine, base in rounds for text in (*mine["first_wrong"], *base["first_wrong"])][:5],
-                "prices_seen": len(Path(committed).read_text().splitlines()) if Path(committed).exists() else 0,
+                "first_wrong": [
+                    text for mine, base in rounds for text in (*mine["first_wrong"], *base["first_wrong"])
+                ][:5],
+                "prices_seen": len(Path(committed).read_text().splitlines())
+                if Path(committed).exists()
+                else 0,
             }
     return out
 
@@ -105,11 +117,20 @@ def figures(measured: dict[str, Any]) -> list[Figure]:
     rate = {mode: measured[mode]["price"]["per_second"] for mode in measured}
     out = [
         at_least("price route / constant route, both behind HAProxy", proxied["ratio"], 0.60),
-        at_least("price route behind HAProxy / behind Serve's default proxy", rate["haproxy"] / rate["default"], 4.0),
-        Figure("price route behind HAProxy / constant route on bare uvicorn", rate["haproxy"] / bare["constant"]["per_second"]),
+        at_least(
+            "price route behind HAProxy / behind Serve's default proxy",
+            rate["haproxy"] / rate["default"],
+            4.0,
+        ),
+        Figure(
+            "price route behind HAProxy / constant route on bare uvicorn",
+            rate["haproxy"] / bare["constant"]["per_second"],
+        ),
         Figure("price route / constant route, both on bare uvicorn", bare["ratio"]),
         Figure("price route / constant route, both behind the default proxy", default["ratio"]),
-        exactly("answers that were not 200 with the right value", sum(m["wrong"] for m in measured.values()), 0),
+        exactly(
+            "answers that were not 200 with the right value", sum(m["wrong"] for m in measured.values()), 0
+        ),
     ]
     for mode, found in measured.items():
         for route in ("price", "constant"):

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ray_app.up import RAY_ENVIRONMENT
+from ray_app.commands.up import RAY_ENVIRONMENT
 
 MODE = sys.argv[2] if len(sys.argv) > 2 else "uvicorn"
 if MODE == "haproxy":  # read when Ray is imported
@@ -83,16 +83,29 @@ def serve_on_ray(port: int) -> Any:
 
     from ray_app.serve.ingress import Gateway
 
-    ray.init(address="local", num_cpus=4, include_dashboard=False, object_store_memory=100 * 2**20, log_to_driver=False)
-    host = "0.0.0.0" if MODE == "haproxy" else "127.0.0.1"  # noqa: S104  # HAProxy mode takes no other
-    serve.start(http_options={"host": host, "port": port}, logging_config={"enable_access_log": False, "log_level": "ERROR"})
+    ray.init(
+        address="local",
+        num_cpus=4,
+        include_dashboard=False,
+        object_store_memory=100 * 2**20,
+        log_to_driver=False,
+    )
+    host = "0.0.0.0" if MODE == "haproxy" else "127.0.0.1"  # HAProxy mode takes no other
+    serve.start(
+        http_options={"host": host, "port": port},
+        logging_config={"enable_access_log": False, "log_level": "ERROR"},
+    )
 
     @serve.deployment(max_ongoing_requests=200, ray_actor_options={"num_cpus": 0.1})
     @serve.ingress(constant)
     class Constant:
         pass
 
-    serve.run(Gateway.options(max_ongoing_requests=200).bind(open_gateway, "bench"), name="gateway", route_prefix="/")
+    serve.run(
+        Gateway.options(max_ongoing_requests=200).bind(open_gateway, "bench"),
+        name="gateway",
+        route_prefix="/",
+    )
     serve.run(Constant.bind(), name="constant", route_prefix="/bench")
     return lambda: (serve.shutdown(), ray.shutdown())
 

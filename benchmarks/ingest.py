@@ -90,7 +90,10 @@ def finished(work: list[tuple[Slice, Page]], dialect: Any) -> list[list[tuple[An
             values = {**record.model_dump(), "series": number // CALLS + 1, "revision": 0, "page": 1}
             values |= {"known_at": record.known_at, "received_at": page.received_at}
             rows.append(
-                tuple(b(values[c.name]) if b else values[c.name] for c, b in zip(table.columns, binds, strict=True))
+                tuple(
+                    b(values[c.name]) if b else values[c.name]
+                    for c, b in zip(table.columns, binds, strict=True)
+                )
             )
         out.append(rows)
     return out
@@ -102,7 +105,12 @@ async def baseline_mariadb(server: MariaDB, batches: list[list[tuple[Any, ...]]]
 
     url = make_url(server.create_database("baseline"))
     connection = await asyncmy.connect(
-        host=url.host, port=url.port, user=url.username, password=url.password or "", db="baseline", autocommit=False
+        host=url.host,
+        port=url.port,
+        user=url.username,
+        password=url.password or "",
+        db="baseline",
+        autocommit=False,
     )
     columns = ", ".join(f"`{c.name}`" for c in FACTS[BARS.record].columns)
     statement = f"INSERT INTO bars ({columns}) VALUES ({', '.join(['%s'] * len(FACTS[BARS.record].columns))})"
@@ -140,10 +148,16 @@ def ddl(dialect: Any) -> str:
     from sqlalchemy.schema import CreateTable
 
     table = FACTS[BARS.record]
-    plain = Table("bars", MetaData(), *(c._copy() for c in table.columns if not c.foreign_keys), *(
-        type(c)(c.name, c.type, primary_key=c.primary_key, autoincrement=False, nullable=False)
-        for c in table.columns if c.foreign_keys
-    ))
+    plain = Table(
+        "bars",
+        MetaData(),
+        *(c._copy() for c in table.columns if not c.foreign_keys),
+        *(
+            type(c)(c.name, c.type, primary_key=c.primary_key, autoincrement=False, nullable=False)
+            for c in table.columns
+            if c.foreign_keys
+        ),
+    )
     return str(CreateTable(plain).compile(dialect=dialect))
 
 

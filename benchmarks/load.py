@@ -62,7 +62,7 @@ class Asking(asyncio.Protocol):
 
 
 class Prices:
-    """What was committed when, read from the file that the writer appends to: lines of `perf_counter price`; inf: not yet."""
+    """What was committed when, from the file that the writer appends to: `perf_counter price`; inf: not yet."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._known, self._read = path, [(0.0, 0)], 0
@@ -110,5 +110,9 @@ async def load(port: int, path: str, key: str, seconds: float, check: Any) -> di
 
 if __name__ == "__main__":
     port, path, key, seconds, committed = sys.argv[1:]
-    checked = Prices(Path(committed)) if committed else lambda body, sent: "" if body == b'{"price":1}' else "wrong body"
+    checked = (
+        Prices(Path(committed))
+        if committed
+        else lambda body, _: "" if body == b'{"price":1}' else "wrong body"
+    )
     sys.stdout.write(json.dumps(uvloop.run(load(int(port), path, key, float(seconds), checked))))

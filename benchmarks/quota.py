@@ -21,6 +21,7 @@ import ray
 from benchmarks.figures import Figure, at_least, at_most, exactly
 from benchmarks.judge import MINUTE_MS, Arrival, downtime, judge
 from ray_app.app import open_with
+from ray_app.commands.up import simulator
 from ray_app.model.clock import SystemClock
 from ray_app.model.errors import RateLimited
 from ray_app.model.quota import Priority
@@ -28,7 +29,6 @@ from ray_app.model.source import Quota
 from ray_app.runtime.keeper import FarTurns, start_keeper
 from ray_app.runtime.opening import Node, Opening
 from ray_app.settings import Settings
-from ray_app.up import simulator
 
 SPEED = float(os.environ.get("BENCH_QUOTA_SPEED", "6"))  # simulated seconds per real second
 LIMIT, LOWERED, WINDOWS = 30, 10, 10.2

@@ -21,7 +21,7 @@ import httpx
 
 from benchmarks.figures import Figure, at_most, exactly
 from benchmarks.processes import Tree
-from ray_app.up import RAY_ENVIRONMENT
+from ray_app.commands.up import RAY_ENVIRONMENT
 from tests.server_process import free_port
 
 ROUNDS = 3

@@ -47,7 +47,10 @@ def assignments(settings: Settings) -> tuple[Assigned, ...]:
         plan = _plan(settings, source.plan(getattr(settings, f"{source.name}_plan", source.plans[0].name)))
         key = settings.secret(plan.auth.setting) if plan.auth else None
         if settings.simulated:
-            base_url, key = settings.upstreams.rstrip("/") + plan.simulated_at, key or ("sim-key" if plan.auth else None)
+            base_url, key = (
+                settings.upstreams.rstrip("/") + plan.simulated_at,
+                key or ("sim-key" if plan.auth else None),
+            )
         else:
             base_url = plan.base_url
         missing = plan.auth.setting if plan.auth and not key else ""
@@ -61,7 +64,8 @@ def _plan(settings: Settings, plan: Plan) -> Plan:
         return plan
     every = timedelta(minutes=settings.coingecko_minutes)
     streams = tuple(
-        replace(s, every=every, grain=every, longest_slice=every) if s.name == "prices" else s for s in plan.streams
+        replace(s, every=every, grain=every, longest_slice=every) if s.name == "prices" else s
+        for s in plan.streams
     )
     return replace(plan, streams=streams)
 
@@ -118,11 +122,15 @@ def build_collection(args: CollectionArgs) -> serve.Application:
     assigned = [a for a in assignments(Settings.read()) if not a.missing]
     names = [f"{a.source.name}.{s.name}" for a in assigned for s in a.plan.streams]
     shards = {f"collect-{n}": names[n :: args.shards] for n in range(min(args.shards, len(names)))}
-    return Supervisor.bind(open_node, args.release, [a.scope for a in assigned], shards)
+    bound: serve.Application = Supervisor.bind(  # type: ignore[attr-defined]  # a Deployment, untyped in Ray
+        open_node, args.release, [a.scope for a in assigned], shards
+    )
+    return bound
 
 
 def build_gateway(args: GatewayArgs) -> serve.Application:
     """The application `gateway` at /: REST, its documents, and later the page and GraphQL queries."""
     from ray_app.serve.ingress import Gateway
 
-    return Gateway.bind(open_gateway, args.release)
+    bound: serve.Application = Gateway.bind(open_gateway, args.release)  # type: ignore[attr-defined]  # as above
+    return bound

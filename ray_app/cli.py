@@ -17,7 +17,9 @@ def moment(text: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time like 2026-11-23 or 2026-11-23T01:05:00Z") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a time like 2026-11-23 or 2026-11-23T01:05:00Z"
+        ) from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
@@ -34,33 +36,53 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     up = commands.add_parser("up", help="start the whole node on this machine")
-    up.add_argument("--demo", action="store_true", help="against the built-in simulator as a paid plan, with 30 days of hours")
-    up.add_argument("--data", action="append", default=[], help="folder of real history for the demo's simulator")
+    up.add_argument(
+        "--demo",
+        action="store_true",
+        help="against the built-in simulator as a paid plan, with 30 days of hours",
+    )
+    up.add_argument(
+        "--data", action="append", default=[], help="folder of real history for the demo's simulator"
+    )
 
     commands.add_parser("plan", help="prove that the schedule fits what each upstream allows")
     commands.add_parser("status", help="how the collectors, data sets and quotas are doing")
 
     backfill = commands.add_parser("backfill", help="cover an old range of a stream; prints a receipt")
     backfill.add_argument("stream", help="source.stream, for example coingecko.bars_1h")
-    backfill.add_argument("--partitions", help="comma-separated tickers or ids; default: all that are tracked")
+    backfill.add_argument(
+        "--partitions", help="comma-separated tickers or ids; default: all that are tracked"
+    )
     backfill.add_argument("--start", type=moment)
     backfill.add_argument("--end", type=moment)
     backfill.add_argument("--days", type=days, help="instead of a start: 30d before the end")
     backfill.add_argument("--id", help="name of the job: the same name goes on where it stopped")
 
-    heal = commands.add_parser("heal", help="one round of repairs of every gap that can still be filled; prints a receipt")
-    heal.add_argument("--reach", type=days, default=timedelta(days=30), help="how far back to look for gaps (30d)")
+    heal = commands.add_parser(
+        "heal", help="one round of repairs of every gap that can still be filled; prints a receipt"
+    )
+    heal.add_argument(
+        "--reach", type=days, default=timedelta(days=30), help="how far back to look for gaps (30d)"
+    )
 
     explain = commands.add_parser("explain", help="lead a record back to the upstream's raw answer")
     explain.add_argument("record", help="a record id, as the API gives it")
 
-    verify = commands.add_parser("verify", help="check that every fact leads to an undamaged raw page that says it")
+    verify = commands.add_parser(
+        "verify", help="check that every fact leads to an undamaged raw page that says it"
+    )
     verify.add_argument("--since", type=moment, help="only what was received since then")
 
-    replay = commands.add_parser("replay", help="rebuild the facts from raw pages into an empty database and compare")
-    replay.add_argument("--into", help="SQLAlchemy URL of an empty database; default: a temporary SQLite file")
+    replay = commands.add_parser(
+        "replay", help="rebuild the facts from raw pages into an empty database and compare"
+    )
+    replay.add_argument(
+        "--into", help="SQLAlchemy URL of an empty database; default: a temporary SQLite file"
+    )
 
-    keys = commands.add_parser("keys", help="API keys").add_subparsers(dest="keys", required=True, metavar="ACTION")
+    keys = commands.add_parser("keys", help="API keys").add_subparsers(
+        dest="keys", required=True, metavar="ACTION"
+    )
     create = keys.add_parser("create", help="make a key and print it, once")
     create.add_argument("client")
     create.add_argument("--scopes", default="read:prices", help="comma-separated, or `all`")
@@ -82,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings.read()
         if args.command == "up":
             return up(settings, args)
-        from ray_app import operate
+        from ray_app.commands import operate
 
         return asyncio.run(operate.run(settings, args))
     except (ValueError, NodeError, OSError) as error:
@@ -94,13 +116,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def up(settings: Settings, args: argparse.Namespace) -> int:
     """Start, say how to ask, wait for Ctrl-C, stop."""
-    from ray_app import up as laptop
+    from ray_app.commands import up as laptop
+    from ray_app.commands.progress import Progress
 
     simulate = [*DEMO_ARGUMENTS, *(word for folder in args.data for word in ("--data", folder))]
     if args.demo:
-        demo = {"coingecko_plan": "paid", "history": timedelta(days=30, hours=2), "data_dir": settings.data_dir / "demo"}
+        demo = {
+            "coingecko_plan": "paid",
+            "history": timedelta(days=30, hours=2),
+            "data_dir": settings.data_dir / "demo",
+        }
         settings = settings.model_copy(update=demo)
-    progress = laptop.Progress()
+    progress = Progress()
     try:
         with laptop.node(settings, demo=args.demo, say=progress.say, simulate=simulate) as started:
             progress.done(started)

@@ -6,7 +6,6 @@ printed, logged or handed to Ray.
 
 import difflib
 import os
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -15,7 +14,10 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "CRYPTO_DATA_"
-NOT_SETTINGS = {"CRYPTO_DATA_SHARED", "CRYPTO_DATA_API_KEY"}  # where tests find recorded data; a client's own key
+NOT_SETTINGS = {
+    "CRYPTO_DATA_SHARED",
+    "CRYPTO_DATA_API_KEY",
+}  # where tests find recorded data; a client's own key
 
 
 class Settings(BaseSettings):
@@ -23,38 +25,57 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="forbid", frozen=True)
 
-    data_dir: Path = Field(Path(".crypto-data"), description="folder for the laptop's database, raw pages and logs")
+    data_dir: Path = Field(
+        Path(".crypto-data"), description="folder for the laptop's database, raw pages and logs"
+    )
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in data_dir")
     raw_path: str = Field("", description="folder or fsspec URL for raw pages; empty: data_dir/raw")
     redis_url: str = Field("", description="redis://host:port/0; empty: an embedded Valkey, started by `up`")
-    upstreams: str = Field("real", description="`real`, or the address of a simulator (http://127.0.0.1:port)")
-    coingecko_plan: Literal["keyless", "demo", "paid"] = Field("keyless", description="which CoinGecko plan to keep to")
+    upstreams: str = Field(
+        "real", description="`real`, or the address of a simulator (http://127.0.0.1:port)"
+    )
+    coingecko_plan: Literal["keyless", "demo", "paid"] = Field(
+        "keyless", description="which CoinGecko plan to keep to"
+    )
     coingecko_demo_key: SecretStr | None = Field(None, description="CoinGecko Demo API key, for plan demo")
     coingecko_pro_key: SecretStr | None = Field(None, description="CoinGecko Pro API key, for plan paid")
-    coingecko_minutes: int | None = Field(None, ge=1, le=1440, description="minutes between price polls; empty: the plan's own")
-    history: timedelta = Field(timedelta(days=2), description="how far back gaps are filled by themselves (ISO 8601: P30D)")
-    instruments: Path | None = Field(None, description="a file of further coins, one line each, like instruments.csv")
+    coingecko_minutes: int | None = Field(
+        None, ge=1, le=1440, description="minutes between price polls; empty: the plan's own"
+    )
+    history: timedelta = Field(
+        timedelta(days=2), description="how far back gaps are filled by themselves (ISO 8601: P30D)"
+    )
+    instruments: Path | None = Field(
+        None, description="a file of further coins, one line each, like instruments.csv"
+    )
     host: str = Field("127.0.0.1", description="address that the API listens on")
     port: int = Field(8000, ge=0, le=65535, description="port of the API")
     dashboard_port: int = Field(8265, ge=0, le=65535, description="port of the Ray dashboard")
     release: str = Field("dev", description="names this deployment; the keepers of two releases never meet")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level that is logged")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="least level that is logged"
+    )
 
     @classmethod
-    def read(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+    def read(cls) -> "Settings":
         """Raises ValueError with one line per wrong setting, each saying what to do."""
         known = {PREFIX + name.upper() for name in cls.model_fields}
-        wrong = []
-        for name in sorted(environment):
-            if name.upper().startswith(PREFIX) and name.upper() not in known | NOT_SETTINGS and "_TEST_" not in name:
-                wrong.append(f"{name} is not a setting{_near(name.upper(), known)}; remove it or see .env.example")
+        wrong = [
+            f"{name} is not a setting{_near(name.upper(), known)}; remove it or see .env.example"
+            for name in sorted(os.environ)
+            if name.upper().startswith(PREFIX)
+            and name.upper() not in known | NOT_SETTINGS
+            and "_TEST_" not in name
+        ]
         try:
             settings = cls()
         except ValidationError as error:
             for problem in error.errors():
                 name = PREFIX + "_".join(str(part) for part in problem["loc"]).upper().removeprefix(PREFIX)
                 if problem["type"] == "extra_forbidden":
-                    wrong.append(f"{name} in .env is not a setting{_near(name, known)}; remove it or see .env.example")
+                    wrong.append(
+                        f"{name} in .env is not a setting{_near(name, known)}; remove it or see .env.example"
+                    )
                 else:
                     wrong.append(f"{name}: {problem['msg']}")
             raise ValueError("\n".join(wrong)) from None

@@ -20,11 +20,10 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tests.nodes import settings_for as settings_for
-from tests.nodes import simulate as simulate
 from tests.servers import MariaDB, Redis
 
 REPO = Path(__file__).parents[1]
+pytest_plugins = ["tests.nodes"]
 MARKS = {
     "mariadb": "mariadb",
     "redis_server": "redis",

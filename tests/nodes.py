@@ -37,7 +37,12 @@ def settings_for(tmp_path: Path) -> Callable[..., Settings]:
     """Settings of a node with a store in tmp_path, against a simulator."""
 
     def make(address: str, **changes: object) -> Settings:
-        values = {"data_dir": tmp_path, "upstreams": address, "coingecko_plan": "paid", "release": tmp_path.name}
+        values = {
+            "data_dir": tmp_path,
+            "upstreams": address,
+            "coingecko_plan": "paid",
+            "release": tmp_path.name,
+        }
         return Settings.model_validate(values | changes)
 
     return make

@@ -15,7 +15,7 @@ import pytest
 
 from ray_app.app import open_gateway_with, open_with
 from ray_app.collect.replay import replay
-from ray_app.operate import Rebuilt
+from ray_app.commands.operate import Rebuilt
 from ray_app.runtime.jobs import backfill_job, request_of
 from ray_app.serve.gateway import build_app
 from ray_app.settings import Settings
@@ -61,7 +61,11 @@ def files(shared_data: Path) -> dict[str, dict[datetime, Row]]:
 
 @pytest.mark.slow
 async def test_a_year_of_real_hours_is_served_value_for_value_and_replayed(
-    files: dict[str, dict[datetime, Row]], shared_data: Path, simulate: Any, settings_for: Callable[..., Settings], tmp_path: Path
+    files: dict[str, dict[datetime, Row]],
+    shared_data: Path,
+    simulate: Any,
+    settings_for: Callable[..., Settings],
+    tmp_path: Path,
 ) -> None:
     folders = [shared_data / "ohlcv/hourly_binance", shared_data / "ohlcv/hourly_cdd"]
     address = simulate("--plan", "paid", *(word for folder in folders for word in ("--data", str(folder))))
@@ -78,15 +82,23 @@ async def test_a_year_of_real_hours_is_served_value_for_value_and_replayed(
     assert again["verified"] == receipt["verified"]
 
     async with httpx.AsyncClient(base_url=address) as http:
-        calls = [c for c in (await http.get("/sim/ledger")).json()["arrivals"] if c["path"].endswith("/ohlc/range")]
+        calls = [
+            c for c in (await http.get("/sim/ledger")).json()["arrivals"] if c["path"].endswith("/ohlc/range")
+        ]
     assert len(calls) == 2 * 12, "365 days at 31 days a call, for two coins; a job that is done asks nothing"
 
     parts = await open_gateway_with(settings)
-    key = await parts.store.keys.create("test", frozenset({"read:prices"}), node.clock.now(), per_hour=10**6, burst=10**6)
+    key = await parts.store.keys.create(
+        "test", frozenset({"read:prices"}), node.clock.now(), per_hour=10**6, burst=10**6
+    )
     app = build_app(parts)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://node", headers={"Authorization": f"Bearer {key}"}) as api,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://node",
+            headers={"Authorization": f"Bearer {key}"},
+        ) as api,
     ):
         for coin, hours in files.items():
             served = await whole_year(api, coin)

@@ -1,4 +1,4 @@
-"""The first command of the README, as a person runs it: it serves, its three requests work, a job runs, it stops whole."""
+"""The first command of the README, as a person runs it: it serves, a job runs, it stops whole."""
 
 import json
 import os
@@ -45,7 +45,9 @@ class Up:
     def __init__(self, folder: Path) -> None:
         self.port, self.dashboard = free_port(), free_port()
         self.mark = f"{os.getpid()}-{folder.name}-{self.port}"
-        self.environment = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "CRYPTO_DATA_"))} | {
+        self.environment = {
+            k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "CRYPTO_DATA_"))
+        } | {
             "CRYPTO_DATA_DATA_DIR": str(folder / "node"),
             "CRYPTO_DATA_PORT": str(self.port),
             "CRYPTO_DATA_DASHBOARD_PORT": str(self.dashboard),
@@ -85,7 +87,9 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 
 def run(up: Up, *command: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=REPO, env=up.environment, capture_output=True, text=True, timeout=timeout, check=False)
+    return subprocess.run(
+        command, cwd=REPO, env=up.environment, capture_output=True, text=True, timeout=timeout, check=False
+    )
 
 
 def curl(up: Up, line: str) -> Any:
@@ -96,11 +100,16 @@ def curl(up: Up, line: str) -> Any:
 
 @pytest.mark.slow
 def test_the_three_printed_requests_work(up: Up) -> None:
-    price, history, health = [curl(up, line.strip()) for line in up.started().splitlines() if line.strip().startswith("curl")]
+    price, history, health = [
+        curl(up, line.strip()) for line in up.started().splitlines() if line.strip().startswith("curl")
+    ]
     assert price["symbol"] == "BTC"
     assert price["current_price"]["usd"] > 0
     assert history["data"], "the last 30 days are being filled while it serves"
-    assert all(bar["low"] <= min(bar["open"], bar["close"]) <= max(bar["open"], bar["close"]) <= bar["high"] for bar in history["data"])
+    assert all(
+        bar["low"] <= min(bar["open"], bar["close"]) <= max(bar["open"], bar["close"]) <= bar["high"]
+        for bar in history["data"]
+    )
     assert health["status"] in ("available", "pending", "degraded")
     assert {answer["meta"]["simulated"] for answer in (price, history, health)} == {True}
 
@@ -118,17 +127,28 @@ def test_thirty_days_of_hours_arrive_for_every_coin(up: Up) -> None:
     while time.monotonic() < deadline and (lacking := [s for s in tracked if points.get(s, 0) < 719]):
         for symbol in lacking:
             points[symbol] = curl(up, f"{ask}/api/v1/prices/historical/{symbol}?days=30")["total_points"]
-    assert {symbol: n for symbol, n in points.items() if n < 719} == {}, "30 days are 720 hours; the newest may not have settled"
+    assert {symbol: n for symbol, n in points.items() if n < 719} == {}, (
+        "30 days are 720 hours; the newest may not have settled"
+    )
     assert len(tracked) >= 50
 
 
 @pytest.mark.slow
 def test_a_backfill_job_is_submitted_once_and_leaves_a_receipt(up: Up) -> None:
     up.started()
-    arguments = ["coingecko.bars_1h", "--partitions", "BTC,ETH", "--start", "2026-01-01", "--end", "2026-03-01"]
+    arguments = [
+        "coingecko.bars_1h",
+        "--partitions",
+        "BTC,ETH",
+        "--start",
+        "2026-01-01",
+        "--end",
+        "2026-03-01",
+    ]
     submit = [
-        str(BIN / "ray"), "job", "submit", "--address", f"http://127.0.0.1:{up.dashboard}", "--submission-id", "two-months",
-        "--entrypoint-num-cpus", "0.1", "--", sys.executable, "jobs/backfill.py", *arguments,
+        str(BIN / "ray"), "job", "submit", "--address", f"http://127.0.0.1:{up.dashboard}",
+        "--submission-id", "two-months", "--entrypoint-num-cpus", "0.1",
+        "--", sys.executable, "jobs/backfill.py", *arguments,
     ]  # fmt: skip
     done = run(up, *submit, timeout=180)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -143,7 +163,10 @@ def test_a_backfill_job_is_submitted_once_and_leaves_a_receipt(up: Up) -> None:
     assert "two-months" in again.stdout + again.stderr, "a submission id is taken once"
     key = re.search(r"cdk_\w+", up.log.read_text())
     assert key is not None
-    shown = curl(up, f"curl -s -H 'Authorization: Bearer {key[0]}' http://127.0.0.1:{up.port}/api/v1/backfills/two-months")
+    shown = curl(
+        up,
+        f"curl -s -H 'Authorization: Bearer {key[0]}' http://127.0.0.1:{up.port}/api/v1/backfills/two-months",
+    )
     assert shown["state"] == "done", shown
 
 

@@ -5,11 +5,13 @@ many sources answer with a little more than was asked, often a bar that is still
 Every row ends in exactly one place; `Read` counts them so that conservation can be checked.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from ray_app.model.collected import SetAside, as_json
+from ray_app.model.errors import Malformed
 from ray_app.model.records import Record
 from ray_app.model.source import Page, Slice, Stream
 
@@ -46,7 +48,7 @@ def read(stream: Stream, page: Page, wanted: Slice) -> Read:
     newest = page.received_at + AHEAD
     seen: dict[tuple[str, datetime], tuple[int, Any]] = {}
     parse = stream.parse
-    for row in stream.rows(page):
+    for row in _rows(stream, page):
         out.rows += 1
         try:
             record = parse(row, wanted)
@@ -75,6 +77,14 @@ def read(stream: Stream, page: Page, wanted: Slice) -> Read:
             out.records[index] = record
             seen[partition, cursor] = (index, row)
     return out
+
+
+def _rows(stream: Stream, page: Page) -> Iterator[Any]:
+    """A page in which the rows cannot even be found has changed its format."""
+    try:
+        yield from stream.rows(page)
+    except UNREADABLE as error:
+        raise Malformed(page.source, f"no rows of {stream.name} to be found: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:

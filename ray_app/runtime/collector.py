@@ -7,7 +7,7 @@ finishes what it had fetched and not committed, and goes on with the gaps.
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any
 
@@ -57,7 +57,7 @@ class Shard:
         relay = Relay(self.node, self.owner, self._wall)
         books = LeasedBooks(self.node, lease, relay.wake)
         await self._recover(books)
-        jobs: list[Callable[[], Awaitable[None]]] = [self._renewing, relay.run]
+        jobs: list[Callable[[], Coroutine[Any, Any, None]]] = [self._renewing, relay.run]
         for assigned, stream in self.node.streams():
             if f"{assigned.source.name}.{stream.name}" not in self._members:
                 continue
@@ -99,9 +99,14 @@ class Shard:
         known = await self.node.store.ledger.hashes(TimeRange(since - RECOVER, now + RECOVER))
         sources = [a.source for a in self.node.assigned]
         mine = frozenset(self._members)
-        done = await replay(self.node.store.raw, books, sources, since=since, known=known, only=mine, announce=True)
+        done = await replay(
+            self.node.store.raw, books, sources, since=since, known=known, only=mine, announce=True
+        )
         if done.manifests:
-            log.info("recovered", extra={"slices": done.manifests, "records": done.records, "problems": done.problems})
+            log.info(
+                "recovered",
+                extra={"slices": done.manifests, "records": done.records, "problems": done.problems},
+            )
 
     async def standby(self) -> None:
         """Say that this shard's streams are not ours."""

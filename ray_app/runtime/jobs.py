@@ -27,12 +27,21 @@ EVERY = 1.0  # seconds between progress rows
 
 
 def request_of(
-    node: Node, stream: str, partitions: str | None, start: datetime | None, end: datetime | None, days: timedelta | None
+    node: Node,
+    stream: str,
+    partitions: str | None,
+    start: datetime | None,
+    end: datetime | None,
+    days: timedelta | None,
 ) -> Request:
     """What a person asked for, in our words. Raises ValueError that says what to ask instead."""
     _, wanted = node.find(stream)
     known = node.partitions(wanted)
-    chosen = tuple(_partition(node, known, text.strip()) for text in partitions.split(",")) if partitions else known
+    chosen = (
+        tuple(_partition(node, known, text.strip()) for text in partitions.split(","))
+        if partitions
+        else known
+    )
     until = floor(min(end or node.clock.now(), node.clock.now()), wanted.grain)
     if (start is None) == (days is None):
         raise ValueError("say where to begin: either --start, or --days before the end")
@@ -66,7 +75,9 @@ class Holding:
     async def __aenter__(self) -> Lease:
         lease = await self._node.store.leases.acquire(self._shard, self._owner)
         if lease is None:
-            raise Fenced(f"{self._shard} is running elsewhere; wait for it, or for {TTL.total_seconds():.0f} s if it died")
+            raise Fenced(
+                f"{self._shard} is running elsewhere; wait for it, or for {TTL.total_seconds():.0f} s if it died"
+            )
         self._lease = lease
         self._renewing = asyncio.create_task(self._renew(lease))
         return lease
@@ -89,7 +100,9 @@ def job_name(request: Request) -> str:
     return f"backfill-{request.stream}-{sha256(dumps(request.as_json()).encode()).hexdigest()[:12]}"
 
 
-async def backfill_job(node: Node, request: Request, name: str | None, *, near: bool, show: bool) -> dict[str, Any]:
+async def backfill_job(
+    node: Node, request: Request, name: str | None, *, near: bool, show: bool
+) -> dict[str, Any]:
     """Cover the request under `name`; the receipt as JSON. A job that is done is not done again.
 
     `show` draws a progress bar. Raises ValueError when the name belongs to another request.
@@ -97,13 +110,16 @@ async def backfill_job(node: Node, request: Request, name: str | None, *, near: 
     job = name or job_name(request)
     earlier = await node.store.catalog.backfill(job)
     if earlier is not None and earlier["request"] != request.as_json():
-        raise ValueError(f"job {job!r} exists with another request ({dumps(earlier['request'])}); choose another id")
+        raise ValueError(
+            f"job {job!r} exists with another request ({dumps(earlier['request'])}); choose another id"
+        )
     if earlier is not None and earlier["state"] == "done":
-        return earlier["receipt"] | {"note": f"done already at {earlier['updated_at'].isoformat()}"}
+        receipt_then: dict[str, Any] = earlier["receipt"]
+        return receipt_then | {"note": f"done already at {earlier['updated_at'].isoformat()}"}
     assigned, stream = node.find(request.stream)
     if assigned.missing:
         raise ValueError(f"{assigned.source.name} is not configured: set {assigned.missing}")
-    await node.store.quotas.declare(assigned.scope, assigned.plan.quota, node.clock.now())
+    await node.declare(node.clock.now())
     owner = f"{job}-{id(node):x}-{node.clock.now().timestamp():.6f}"
     started = node.clock.now()
     progress, finish = _progress(node, job, request, started, show)
@@ -148,7 +164,9 @@ def _progress(node: Node, job: str, request: Request, started: datetime, show: b
     return progress, bar.stop
 
 
-async def _write(node: Node, job: str, request: Request, started: datetime, state: str, receipt: Receipt) -> None:
+async def _write(
+    node: Node, job: str, request: Request, started: datetime, state: str, receipt: Receipt
+) -> None:
     await node.store.catalog.write_backfill(
         job,
         request=request.as_json(),
@@ -164,19 +182,24 @@ async def _write(node: Node, job: str, request: Request, started: datetime, stat
 async def heal_round(node: Node, reach: timedelta) -> dict[str, Any]:
     """Fill every gap that the upstreams still offer, earliest deadline first, once; the receipt as JSON."""
     now = node.clock.now()
+    await node.declare(now)
     receipt: dict[str, Any] = {"gaps": 0, "filled": 0, "records": 0, "failed": [], "not_repairable": []}
     async with Holding(node, "heal", f"heal-{now.timestamp():.6f}") as lease:
         books = LeasedBooks(node, lease)
         for assigned in node.assigned:
             if assigned.missing:
-                receipt["not_repairable"].append(f"{assigned.source.name}: not configured, set {assigned.missing}")
+                receipt["not_repairable"].append(
+                    f"{assigned.source.name}: not configured, set {assigned.missing}"
+                )
                 continue
             streams = [(s, node.partitions(s)) for s in assigned.plan.streams]
             done = {}
             for stream, _ in streams:
                 over = repairable(stream, now, reach)
                 if over is None:
-                    receipt["not_repairable"].append(f"{assigned.source.name}.{stream.name}: upstream tells only the present")
+                    receipt["not_repairable"].append(
+                        f"{assigned.source.name}.{stream.name}: upstream tells only the present"
+                    )
                 else:
                     done[stream.name] = await books.coverage(f"{assigned.source.name}.{stream.name}", over)
             turns = turns_for(node, assigned, near=True)
@@ -187,7 +210,9 @@ async def heal_round(node: Node, reach: timedelta) -> dict[str, Any]:
                     collected = await collect(assigned.source, repair.stream, repair.slice, api)
                 except UpstreamError as error:
                     collected = failure(assigned.source, repair.stream, repair.slice, error, node.clock.now())
-                    receipt["failed"].append(f"{collected.name} {repair.slice.partitions} {repair.slice.range}: {error}")
+                    receipt["failed"].append(
+                        f"{collected.name} {repair.slice.partitions} {repair.slice.range}: {error}"
+                    )
                 await books.commit([collected])
                 receipt["filled"] += collected.outcome == "covered"
                 receipt["records"] += len(collected.records)

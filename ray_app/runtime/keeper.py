@@ -25,7 +25,11 @@ def keeper_name(release: str, scope: str) -> str:
 
 def keeper_for(node: Node, assigned: Assigned) -> Keeper:
     """A keeper in this process, on the scope's SQL row."""
-    live = next(p.live_per_day for p in node.proofs() if (p.source, p.plan) == (assigned.source.name, assigned.plan.name))
+    live = next(
+        p.live_per_day
+        for p in node.proofs()
+        if (p.source, p.plan) == (assigned.source.name, assigned.plan.name)
+    )
     return Keeper(assigned.scope, assigned.plan.quota, node.store.quotas, node.clock, live)
 
 

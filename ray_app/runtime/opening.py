@@ -58,7 +58,8 @@ class Node:
     def proofs(self) -> list[Proof]:
         """Each upstream's month against its allowance."""
         return [
-            prove(a.source, a.plan, {s.name: self.partitions(s) for s in a.plan.streams}) for a in self.assigned
+            prove(a.source, a.plan, {s.name: self.partitions(s) for s in a.plan.streams})
+            for a in self.assigned
         ]
 
     def streams(self) -> list[tuple[Assigned, Stream]]:
@@ -77,7 +78,9 @@ class Node:
         if refusals := [text for proof in self.proofs() for text in proof.refusals]:
             raise ValueError("\n".join(refusals))
         lines = {
-            f"{a.source.name}.{s.name}": declare(a.source, a.plan, s, self.partitions(s), self.reach, missing=a.missing)
+            f"{a.source.name}.{s.name}": declare(
+                a.source, a.plan, s, self.partitions(s), self.reach, missing=a.missing
+            )
             for a, s in self.streams()
         }
         await self.store.catalog.declare(lines, now)

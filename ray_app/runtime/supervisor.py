@@ -30,7 +30,9 @@ PERIOD = 2.0  # seconds between looks at the collectors
 class Supervisor:
     """Starts what collects and keeps it running. `scopes` are quota scopes, `shards` the streams of each shard."""
 
-    def __init__(self, opening: Opening, release: str, scopes: list[str], shards: dict[str, list[str]]) -> None:
+    def __init__(
+        self, opening: Opening, release: str, scopes: list[str], shards: dict[str, list[str]]
+    ) -> None:
         self._keepers = {scope: start_keeper(opening, release, scope) for scope in scopes}
         self._collectors = {name: start_collector(opening, name, members) for name, members in shards.items()}
         self._seen: dict[str, dict[str, Any]] = {}
@@ -43,7 +45,9 @@ class Supervisor:
                 try:
                     self._seen[name] = await collector.tick.remote()
                 except RayActorError as error:
-                    log.warning("collector is restarting", extra={"shard": name, "error": type(error).__name__})
+                    log.warning(
+                        "collector is restarting", extra={"shard": name, "error": type(error).__name__}
+                    )
                     self._seen[name] = {"shard": name, "error": "restarting"}
                 except Exception as error:  # noqa: BLE001  # whatever ended a collector is shown, and it is tried again
                     log.error("collector ended", extra={"shard": name, "error": str(error)})

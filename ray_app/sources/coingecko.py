@@ -23,16 +23,14 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 IDS_PER_CALL = 250
 FIRST_CANDLE = datetime(2018, 2, 9, tzinfo=UTC)
 FIRST_HOURLY_POINT = datetime(2018, 1, 30, tzinfo=UTC)
+FIRST_BLOCK = datetime(2009, 1, 3, tzinfo=UTC)
+HALF = 1_800_000  # milliseconds of a half-hour
 CACHED = 16 * MINUTE  # "Cache 15 min": an older copy could hold the hour's candle while it formed
 CHART_CACHED = 31 * MINUTE
 
 
 def coins(registry: Registry) -> tuple[str, ...]:
     return tuple(asset.ids["coingecko"] for asset in registry.tracked() if "coingecko" in asset.ids)
-
-
-def currencies(_: Registry) -> tuple[str, ...]:
-    return CURRENCIES
 
 
 def judge(page: Page) -> None:
@@ -50,6 +48,21 @@ def judge(page: Page) -> None:
         raise Transient("coingecko", f"error {code} in a 200: {status.get('error_message', '')}")
     if status is not None:
         raise Transient("coingecko", f"error in a 200: {status}")
+
+
+def moment(ms: Any) -> datetime:
+    """The time that milliseconds since 1970 tell. ValueError for what can only be another unit."""
+    at = datetime.fromtimestamp(ms / 1000, UTC)
+    if at < FIRST_BLOCK:
+        raise ValueError(f"{ms} ms is {at}, before there were coins")
+    return at
+
+
+BESIDES_PRICE = {
+    "market_cap": "market_cap", "volume_24h": "total_volume", "high_24h": "high_24h", "low_24h": "low_24h",
+    "change_24h": "price_change_24h", "change_percent_24h": "price_change_percentage_24h",
+    "circulating_supply": "circulating_supply", "total_supply": "total_supply", "max_supply": "max_supply",
+}  # fmt: skip
 
 
 async def fetch_prices(api: Api, wanted: Slice) -> AsyncIterator[Page]:
@@ -76,15 +89,7 @@ def parse_price(row: Any, wanted: Slice) -> Price | None:
         slot=wanted.range.start,
         updated_at=row["last_updated"],
         price=row["current_price"],
-        market_cap=row.get("market_cap"),
-        volume_24h=row.get("total_volume"),
-        high_24h=row.get("high_24h"),
-        low_24h=row.get("low_24h"),
-        change_24h=row.get("price_change_24h"),
-        change_percent_24h=row.get("price_change_percentage_24h"),
-        circulating_supply=row.get("circulating_supply"),
-        total_supply=row.get("total_supply"),
-        max_supply=row.get("max_supply"),
+        **{ours: row.get(theirs) for ours, theirs in BESIDES_PRICE.items()},
     )
 
 
@@ -130,46 +135,27 @@ def chart_hours(page: Page) -> Iterable[Any]:
 
 def parse_point(row: Any, wanted: Slice) -> MarketPoint:
     ms, price, market_cap, volume = row
-    at = datetime.fromtimestamp(ms / 1000, UTC)
-    return MarketPoint(
-        coin=wanted.partition,
-        hour=floor(at, HOUR),
-        at=at,
-        price=price,
-        market_cap=market_cap,
-        volume_24h=volume,
-    )
+    at = moment(ms)
+    amounts = {"price": price, "market_cap": market_cap, "volume_24h": volume}
+    return MarketPoint(coin=wanted.partition, hour=floor(at, HOUR), at=at, **amounts)
 
 
 async def fetch_candles(api: Api, wanted: Slice) -> AsyncIterator[Page]:
-    """Stamped at the close: the candles that close in (start, end] are those that start in [start, end).
-
-    Whether `to` belongs to the range is not documented; a second later it does not matter.
-    """
+    """Stamped at the close: those in (start, end]. A second more, since nobody says whether `to` belongs."""
     start, end = (int(t.timestamp()) for t in (wanted.range.start, wanted.range.end))
     path = f"/coins/{wanted.partition}/ohlc/range"
-    asked: dict[str, str | int] = {
-        "vs_currency": "usd", "from": start + 1, "to": end + 1, "interval": "hourly"
-    }  # fmt: skip
-    yield await api.get(path, **asked)
+    asked: dict[str, str | int] = {"vs_currency": "usd", "from": start + 1, "to": end + 1}
+    yield await api.get(path, **asked, interval="hourly")
 
 
 def parse_candle(row: Any, wanted: Slice) -> Bar:
     """[ms at the close, open, high, low, close]; no volume."""
     ms, open_, high, low, close = row
-    end = datetime.fromtimestamp(ms / 1000, UTC)
+    end = moment(ms)
     if end != floor(end, HOUR):
         raise ValueError(f"an hour's candle must close on the hour, this one at {end}")
-    return Bar(
-        symbol=wanted.partition,
-        interval="1h",
-        start=end - HOUR,
-        end=end,
-        open=open_,
-        high=high,
-        low=low,
-        close=close,
-    )
+    prices = {"open": open_, "high": high, "low": low, "close": close}
+    return Bar(symbol=wanted.partition, interval="1h", start=end - HOUR, end=end, **prices)
 
 
 async def fetch_half_hours(api: Api, wanted: Slice) -> AsyncIterator[Page]:
@@ -177,12 +163,27 @@ async def fetch_half_hours(api: Api, wanted: Slice) -> AsyncIterator[Page]:
 
 
 def closed_hours(page: Page) -> Iterable[Any]:
-    """Hours as candles, each from the half-hours that close at :30 and at :00; a half alone makes none."""
-    candles = {row[0]: row for row in listed(page) if isinstance(row, list) and len(row) == 5}
-    for ms, second in sorted(candles.items()):
-        first = candles.get(ms - 1_800_000)
-        if ms % 3_600_000 == 0 and first is not None and ms <= page.received_at.timestamp() * 1000:
-            yield [ms, first[1], max(first[2], second[2]), min(first[3], second[3]), second[4]]
+    """Pairs of the half-hours that close at :30 and at :00; a half alone makes no hour. What is none comes alone."""
+    halves: dict[int, Any] = {}
+    for row in listed(page):
+        if isinstance(row, list) and len(row) == 5 and isinstance(row[0], int) and row[0] % HALF == 0:
+            halves[row[0]] = row
+        else:
+            yield [row]
+    if len(halves) > 1 and not any(ms + HALF in halves for ms in halves):
+        raise Malformed("coingecko", f"expected half-hours, found candles that close at {sorted(halves)[:3]}")
+    for ms, second in sorted(halves.items()):
+        if ms % (2 * HALF) == 0 and ms - HALF in halves and ms <= page.received_at.timestamp() * 1000:
+            yield [halves[ms - HALF], second]
+
+
+def parse_halves(row: Any, wanted: Slice) -> Bar:
+    """Two candles [ms at the close, open, high, low, close], half an hour apart."""
+    if len(row) != 2:
+        raise ValueError("no candle of five values that closes on a half-hour")
+    (_, open_, high, low, _), (ms, _, later_high, later_low, close) = row
+    highest, lowest = max(Decimal(high), Decimal(later_high)), min(Decimal(low), Decimal(later_low))
+    return parse_candle([ms, open_, highest, lowest, close], wanted)
 
 
 PRICES = Stream(
@@ -204,7 +205,7 @@ RATES = Stream(
     name="exchange_rates",
     describes="units of each currency for one bitcoin",
     record=ExchangeRate,
-    partitions=currencies,
+    partitions=lambda _: CURRENCIES,
     fetch=fetch_rates,
     rows=rates,
     parse=parse_rate,
@@ -249,18 +250,15 @@ BARS_OF_HALVES = replace(
     BARS,
     fetch=fetch_half_hours,
     rows=closed_hours,
+    parse=parse_halves,
     longest_slice=DAY,
     offers=23 * HOUR,
     parser="half-hours/1",
     describes="hourly candles built from two half-hours, without volume",
 )
-CHART_OF_A_YEAR = replace(CHART, offers=364 * DAY)
-
 PUBLIC, PRO = "https://api.coingecko.com/api/v3", "https://pro-api.coingecko.com/api/v3"
-DEMO_KEY, PRO_KEY = (
-    ApiKey("coingecko_demo_key", "x-cg-demo-api-key"),
-    ApiKey("coingecko_pro_key", "x-cg-pro-api-key"),
-)
+DEMO_KEY = ApiKey("coingecko_demo_key", "x-cg-demo-api-key")
+PRO_KEY = ApiKey("coingecko_pro_key", "x-cg-pro-api-key")
 QUARTER = 15 * MINUTE
 
 SOURCE = Source(

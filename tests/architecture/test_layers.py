@@ -8,7 +8,7 @@ import pytest
 from tests.architecture.modules import REPO, Module, modules
 
 EVERYTHING = {
-    "app", "cli", "client", "collect", "connect", "model", "observe", "process", "runtime", "serve",
+    "app", "cli", "client", "collect", "commands", "connect", "model", "observe", "process", "runtime", "serve",
     "settings", "simulator", "sources", "store",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
@@ -27,12 +27,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"model"},
     "app": EVERYTHING,
     "cli": EVERYTHING,
+    "commands": EVERYTHING,
     "__main__": EVERYTHING,
     "jobs": EVERYTHING,
 }
 # Libraries with a home. A name covers what is below it.
 ONLY_IN: dict[tuple[str, ...], set[str]] = {
-    ("ray",): {"runtime", "serve", "app", "cli", "jobs"},
+    ("ray",): {"runtime", "serve", "app", "cli", "commands", "jobs"},
     (
         "httpx",
         "httpx2",
@@ -46,6 +47,7 @@ ONLY_IN: dict[tuple[str, ...], set[str]] = {
     ): {
         "connect",
         "client",
+        "commands",  # asks the node that it started
     },
     ("fastapi", "starlette", "strawberry"): {"serve", "simulator"},
     (
@@ -139,12 +141,12 @@ def test_the_package_was_found():
         ("ray_app/helpers/a.py", "", "the table has no layer 'helpers'"),
         ("ray_app/glue.py", "", "the table has no layer 'glue'"),
         ("ray_app/cli.py", "from tests.servers import Redis", "tests is no part of the installed package"),
-        ("ray_app/observe/a.py", "from ray.util.metrics import Gauge", "belongs to app, cli, jobs, runtime"),
-        ("ray_app/collect/a.py", "def f():\n    import ray", "ray belongs to app, cli, jobs, runtime, serve"),
-        ("ray_app/sources/a.py", "import httpx", "httpx belongs to client, connect"),
-        ("ray_app/process/a.py", "from urllib.request import urlopen", "belongs to client, connect"),
-        ("ray_app/process/a.py", "from urllib import request", "belongs to client, connect"),
-        ("ray_app/serve/a.py", "import httpx", "httpx belongs to client, connect"),
+        ("ray_app/observe/a.py", "from ray.util.metrics import Gauge", "belongs to app, cli, commands, jobs, runtime"),
+        ("ray_app/collect/a.py", "def f():\n    import ray", "ray belongs to app, cli, commands, jobs, runtime, serve"),
+        ("ray_app/sources/a.py", "import httpx", "httpx belongs to client, commands, connect"),
+        ("ray_app/process/a.py", "from urllib.request import urlopen", "belongs to client, commands, connect"),
+        ("ray_app/process/a.py", "from urllib import request", "belongs to client, commands, connect"),
+        ("ray_app/serve/a.py", "import httpx", "httpx belongs to client, commands, connect"),
         ("ray_app/connect/a.py", "from fastapi import FastAPI", "belongs to serve, simulator"),
         ("ray_app/runtime/a.py", "from sqlalchemy import select", "sqlalchemy.select belongs to store"),
         ("ray_app/cli.py", "import redis.asyncio as redis", "redis.asyncio belongs to store"),

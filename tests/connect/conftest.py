@@ -85,7 +85,12 @@ def simulate() -> Iterator[Simulate]:
     with ExitStack() as stack:
 
         def started(plan: str = "analyst", **settings: Any) -> Simulated:
-            chosen = {"start": START, "frozen": True, "coins": 40, "listings": LISTINGS} | settings
+            chosen: dict[str, Any] = {
+                "start": START,
+                "frozen": True,
+                "coins": 40,
+                "listings": LISTINGS,
+            } | settings
             base = stack.enter_context(running(SimulatorConfig(plan=plan, **chosen)))
             return Simulated(base, stack.enter_context(httpx.Client(base_url=base, timeout=10)))
 

@@ -3,8 +3,10 @@ import gzip
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -80,7 +82,7 @@ async def test_each_fault_has_its_reaction_and_every_attempt_costs_a_turn(
     simulated: Simulated,
     asking: Ask,
     fault: str,
-    parameters: dict[str, object],
+    parameters: dict[str, Any],
     reaction: type[UpstreamError],
     attempts: int,
     refusals: int,
@@ -144,19 +146,26 @@ async def test_a_server_that_hangs_is_given_up(simulated: Simulated, asking: Ask
 async def test_an_answer_that_trickles_is_given_up_too(asking: Ask):
     """Each byte in time, the whole never: what bounds single reads does not bound this."""
 
+    given_up = asyncio.Event()
+
     async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nx-simulated: yes\r\ncontent-length: 1000\r\n\r\n")
-        while not writer.is_closing():
+        while not reader.at_eof():
             writer.write(b" ")
-            await asyncio.sleep(0.05)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(reader.read(1), 0.05)
         writer.close()
+        await writer.wait_closed()
+        given_up.set()
 
     server = await asyncio.start_server(trickle, "127.0.0.1", 0)
     address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     with pytest.raises(Transient, match="TimeoutError"):
         await asyncio.wait_for(markets(asking(address, attempts=1, total_seconds=0.5)), 10)
+    await asyncio.wait_for(given_up.wait(), 5)
     server.close()
+    await server.wait_closed()
 
 
 async def test_nobody_at_the_address_is_transient(asking: Ask):
@@ -210,7 +219,7 @@ async def test_an_answer_that_cannot_be_kept_is_not_used(simulated: Simulated, a
 
 
 async def test_a_turn_that_came_too_late_is_not_used(simulated: Simulated, asking: Ask):
-    given = []
+    given: list[datetime] = []
 
     class Late:
         async def turn(self, _: Priority) -> Turn:
@@ -283,9 +292,8 @@ async def test_the_key_reaches_the_upstream_and_nobody_else(
 
     def repeats(request: bytes) -> bytes:
         assert PLANTED.encode() in request
-        return http_answer(
-            b'{"error": "detected your API key as ' + PLANTED.encode() + b'"}', "403 Forbidden", x_simulated="y"
-        )  # fmt: skip
+        body = b'{"error": "detected your API key as ' + PLANTED.encode() + b'"}'
+        return http_answer(body, "403 Forbidden", x_simulated="yes")
 
     repeating = await answering(repeats)
     for fault, address in (
@@ -311,7 +319,7 @@ async def test_the_key_reaches_the_upstream_and_nobody_else(
 
     told = [caplog.text, *("".join(traceback.format_exception(error)) for error in errors)]
     assert not [text for text in told if PLANTED in text]
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]  # noqa: ASYNC240  # nobody waits
     assert len(files) >= 8
     for path in files:
         content = path.read_bytes()

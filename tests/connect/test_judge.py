@@ -24,8 +24,10 @@ def answer(status: int, body: bytes = b"", **headers: str) -> Page:
     [
         (301, Malformed), (304, Malformed), (400, Refused), (401, Refused), (402, Refused), (403, Refused),
         (404, NotOffered), (405, Malformed), (408, Transient), (409, Transient), (410, NotOffered),
-        (418, RateLimited), (422, Refused), (425, Transient), (429, RateLimited), (451, Refused), (499, Malformed),
-        (500, Transient), (502, Transient), (503, Transient), (504, Transient), (520, Transient), (524, Transient),
+        (418, RateLimited), (422, Refused), (425, Transient), (429, RateLimited), (451, Refused),
+        (499, Malformed),
+        (500, Transient), (502, Transient), (503, Transient), (504, Transient), (520, Transient),
+        (524, Transient),
     ],
 )  # fmt: skip
 def test_each_status_has_its_reaction(status: int, reaction: type[UpstreamError]):
@@ -38,7 +40,7 @@ def test_each_status_has_its_reaction(status: int, reaction: type[UpstreamError]
 @pytest.mark.parametrize(
     ("body", "reaction", "text"),
     [
-        (b'{"status":{"error_code":429,"error_message":"You\'ve exceeded the Rate Limit"}}', RateLimited, "exceeded"),
+        (b'{"status":{"error_code":429,"error_message":"exceeded"}}', RateLimited, "exceeded"),
         (b'{"error":{"status":{"error_code":429,"error_message":"slow"}}}', RateLimited, "slow"),
         (b' \n{"status":{"error_code":500,"error_message":"oops"}}', Transient, "error 500 in a 200: oops"),
         (b'{"error":"Could not process the request"}', Transient, "Could not process"),

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -71,12 +72,16 @@ async def test_a_killed_collector_is_back_with_nothing_lost_and_nothing_twice(
 
     from ray_app.runtime.supervisor import Supervisor
 
-    address = simulate("--speed", "20", "--coins", "90", "--start", "2026-03-01T10:00:30+00:00", "--no-limits")
+    address = simulate(
+        "--speed", "20", "--coins", "90", "--start", "2026-03-01T10:00:30+00:00", "--no-limits"
+    )
     settings = settings_for(address, history=timedelta(hours=6))
     node = await opened(settings)
     names = [f"coingecko.{stream.name}" for _, stream in node.streams()]
     supervisor = serve.run(
-        Supervisor.bind(partial(open_with, settings), settings.release, ["coingecko-paid"], {"collect-0": names}),
+        Supervisor.bind(
+            partial(open_with, settings), settings.release, ["coingecko-paid"], {"collect-0": names}
+        ),
         name="killed",
         route_prefix=None,
     )
@@ -104,7 +109,10 @@ async def test_a_killed_collector_is_back_with_nothing_lost_and_nothing_twice(
         assert len(set(fences)) == 3, "each successor must raise the fence"
 
         async def caught_up() -> bool:
-            return set(await states(node, "coingecko.bars_1h", began - timedelta(hours=5))) <= {"collected", "not_due"}
+            return set(await states(node, "coingecko.bars_1h", began - timedelta(hours=5))) <= {
+                "collected",
+                "not_due",
+            }
 
         await until(caught_up, 60)
         assert set(await states(node, "coingecko.prices", began)) <= {"collected", "not_due"}
@@ -112,9 +120,13 @@ async def test_a_killed_collector_is_back_with_nothing_lost_and_nothing_twice(
             declared = (await node.store.catalog.streams())[name]
             everything = TimeRange(began - timedelta(days=1), began + timedelta(days=1))
             assert await node.store.reading.revisions(record_of(declared), name, everything, 10) == []
-        prices = await node.store.reading.count(record_of((await node.store.catalog.streams())["coingecko.prices"]), "coingecko.prices")
+        prices = await node.store.reading.count(
+            record_of((await node.store.catalog.streams())["coingecko.prices"]), "coingecko.prices"
+        )
         events = await node.store.outbox.after("prices", 0, 10**6)
-        assert [event.number for event in events] == list(range(1, prices + 1)), "each price is announced once"
+        assert [event.number for event in events] == list(range(1, prices + 1)), (
+            "each price is announced once"
+        )
         assert len({(e.record["coin"], e.record["slot"]) for e in events}) == prices
     finally:
         await asyncio.to_thread(serve.delete, "killed")
@@ -135,7 +147,10 @@ async def test_a_client_without_a_keeper_takes_turns_from_sql(
         far = keeper.FarTurns(node, node.assigned[0], WALL)
         turns = [await far.turn(Priority.LIVE) for _ in range(3)]
         gap = timedelta(minutes=1) / 500
-        assert all(later.not_before - earlier.not_before >= gap for earlier, later in zip(turns, turns[1:], strict=False))
+        assert all(
+            later.not_before - earlier.not_before >= gap
+            for earlier, later in pairwise(turns)
+        )
         assert (await node.store.quotas.state("coingecko-paid", node.clock.now())).spent == 3
     finally:
         await node.close()
@@ -158,7 +173,7 @@ async def test_a_killed_keeper_is_found_again_and_its_chunk_stays_spent(
         after = [await far.turn(Priority.LIVE) for _ in range(5)]
         times = [turn.not_before for turn in before + after]
         gap = timedelta(minutes=1) / 500
-        assert all(later - earlier >= gap for earlier, later in zip(times, times[1:], strict=False))
+        assert all(later - earlier >= gap for earlier, later in pairwise(times))
         assert far._near is None, "the keeper itself must have answered"
         async with httpx.AsyncClient(base_url=settings.upstreams) as http:
             assert (await http.get("/sim/ledger")).status_code == 200

@@ -14,13 +14,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ray_app.commands.progress import Started
 from ray_app.settings import PREFIX, Settings
 
-CONFIG = Path(__file__).parent.parent / "serve_config.yaml"
+CONFIG = Path(__file__).parents[2] / "serve_config.yaml"
 SERVING_WITHIN = 300.0  # seconds
 RAY_ENVIRONMENT = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # else `uv run` ships the folder to every worker
@@ -31,16 +31,6 @@ RAY_ENVIRONMENT = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "ray_app.serve.edge:middlewares",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A node that runs: where it answers and, when this start made one, the key to ask with."""
-
-    address: str
-    dashboard: str
-    key: str | None
-    simulated: bool
 
 
 Say = Callable[[str], None]
@@ -58,7 +48,9 @@ def need_port(name: str, host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             setting = PREFIX + name.upper()
-            raise CannotStart(f"{host}:{port} cannot be used ({error.strerror}): stop what listens there or set {setting}") from None
+            raise CannotStart(
+                f"{host}:{port} cannot be used ({error.strerror}): stop what listens there or set {setting}"
+            ) from None
 
 
 @contextlib.contextmanager
@@ -67,9 +59,20 @@ def simulator(settings: Settings, arguments: list[str], say: Say) -> Iterator[st
     say("starting the simulator of the upstreams")
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     port_file = settings.data_dir / f"simulator-{os.getpid()}.port"
-    command = [sys.executable, "-m", "ray_app.simulator", "--port", "0", "--port-file", str(port_file), *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "ray_app.simulator",
+        "--port",
+        "0",
+        "--port-file",
+        str(port_file),
+        *arguments,
+    ]
     with (settings.data_dir / "simulator.log").open("ab") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(  # noqa: S603  # our own simulator
+            command, stdout=log, stderr=log, start_new_session=True
+        )
     try:
         deadline = time.monotonic() + 30
         while not (port_file.exists() and port_file.read_text().strip()):
@@ -115,7 +118,9 @@ def export(settings: Settings, **changes: Any) -> Settings:
         elif isinstance(value, Path):
             os.environ[PREFIX + name.upper()] = str(value.absolute())
         else:
-            os.environ[PREFIX + name.upper()] = f"PT{value.total_seconds():.0f}S" if hasattr(value, "total_seconds") else str(value)
+            os.environ[PREFIX + name.upper()] = (
+                f"PT{value.total_seconds():.0f}S" if hasattr(value, "total_seconds") else str(value)
+            )
     os.environ |= {name: value for name, value in RAY_ENVIRONMENT.items() if name not in os.environ}
     return Settings.read()
 
@@ -167,7 +172,7 @@ def ray_and_serve(settings: Settings, say: Say) -> Iterator[str]:
         from ray import serve
 
         with contextlib.suppress(Exception), quiet():  # whatever fails here, Ray itself must still be stopped
-            serve.shutdown()
+            serve.shutdown()  # type: ignore[no-untyped-call]  # untyped in Ray
         ray.shutdown()
 
 
@@ -195,15 +200,21 @@ def leave_agent_port() -> None:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Keep Ray's remarks on actors that we stop on purpose from the terminal."""
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+    with (
+        open(os.devnull, "w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
         yield
 
 
 def deploy(settings: Settings) -> None:
     """Start Serve and the applications of serve_config.yaml, at the address and release of the settings."""
-    from ray.serve._private.api import serve_start  # what `serve run FILE` calls; there is no public name for it
+    from ray.serve._private.api import (
+        serve_start,
+    )  # what `serve run FILE` calls; there is no public name for it
 
-    from ray_app.serve_config import read_config
+    from ray_app.commands.config import read_config
 
     config = read_config(CONFIG, host=settings.host, port=settings.port, release=settings.release)
     client = serve_start(
@@ -230,7 +241,9 @@ def wait_until_serving(settings: Settings, key: str | None, failed: Callable[[],
             if problem := failed():
                 raise CannotStart(problem)
             time.sleep(0.1)
-    raise CannotStart(f"no answer from {address}{path} within {SERVING_WITHIN:.0f} s; see the Ray dashboard and its logs")
+    raise CannotStart(
+        f"no answer from {address}{path} within {SERVING_WITHIN:.0f} s; see the Ray dashboard and its logs"
+    )
 
 
 def deployment_problem() -> str | None:
@@ -260,53 +273,10 @@ def node(settings: Settings, *, demo: bool, say: Say, simulate: list[str] | None
         key = asyncio.run(prepare(settings, demo))
         dashboard = stack.enter_context(ray_and_serve(settings, say))
         say("waiting for the first price")
-        yield Started(wait_until_serving(settings, key, deployment_problem), dashboard, key, settings.simulated)
+        yield Started(
+            wait_until_serving(settings, key, deployment_problem), dashboard, key, settings.simulated
+        )
         say("stopping")
-
-
-class Progress:
-    """What a person sees while the node starts: the step under way, with its seconds."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-
-        self._console, self._began = Console(stderr=True), time.monotonic()
-        self._status: Any = None
-        self._step, self._since = "", self._began
-
-    def say(self, step: str) -> None:
-        self._finish()
-        self._step, self._since = step, time.monotonic()
-        self._status = self._console.status(f"{step} …")
-        self._status.start()
-
-    def _finish(self) -> None:
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
-            self._console.print(f"  {time.monotonic() - self._since:5.1f} s  {self._step}", highlight=False)
-
-    def stop(self) -> None:
-        self._finish()
-
-    def done(self, started: Started) -> None:
-        """Print the address, the key, and three requests that work."""
-        self._finish()
-        took = time.monotonic() - self._began
-        ask = f"curl -s -H 'Authorization: Bearer {started.key or '$CRYPTO_DATA_API_KEY'}' {started.address}"
-        kind = "simulated data" if started.simulated else "real upstreams"
-        print(f"\nThe node serves after {took:.1f} s ({kind}).\n  API        {started.address}/docs")
-        print(f"  dashboard  {started.dashboard} (token: ray get-auth-token)")
-        if started.key:
-            print(f"  API key    {started.key}")
-        print("\nTry:")
-        for path in (
-            "/api/v1/prices/current/BTC",
-            "'/api/v1/prices/historical/ETH?interval=4h&days=7'",
-            "/api/v1/health",
-        ):
-            print(f"  {ask}{path}" if not path.startswith("'") else f"  {ask.rsplit(' ', 1)[0]} '{started.address}{path[1:]}")
-        print("\nCtrl-C stops everything.", flush=True)
 
 
 def until_interrupted() -> None:

@@ -39,7 +39,9 @@ def read_config(path: Path, **changes: Any) -> ServeDeploySchema:
     """
     data = yaml.safe_load(path.read_text())
     if wrong := list(unknown_keys(ServeDeploySchema, data)):
-        raise ValueError(f"{path.name} has keys that Ray Serve does not know and would ignore: {', '.join(wrong)}")
+        raise ValueError(
+            f"{path.name} has keys that Ray Serve does not know and would ignore: {', '.join(wrong)}"
+        )
     http = data.setdefault("http_options", {})
     http |= {k: changes[k] for k in ("host", "port") if k in changes}
     if "release" in changes:

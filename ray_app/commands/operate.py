@@ -3,7 +3,7 @@
 import argparse
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,14 @@ from rich.table import Table
 
 from ray_app.app import open_node
 from ray_app.collect.replay import replay
-from ray_app.collect.validate import as_json
 from ray_app.model.clock import SystemClock
-from ray_app.model.collected import Collected, Lease
+from ray_app.model.collected import Collected, Lease, as_json
 from ray_app.model.declared import record_of
 from ray_app.runtime.jobs import backfill_job, heal_round, request_of
 from ray_app.runtime.opening import Node
 from ray_app.settings import Settings
 from ray_app.sources import all_sources
 from ray_app.store.compare import compare
-from ray_app.store.engine import Database
 from ray_app.store.facts import Committed
 from ray_app.store.keys import SCOPES
 from ray_app.store.reading import parse_id
@@ -48,7 +46,9 @@ async def run(settings: Settings, args: argparse.Namespace) -> int:
             held = await node.store.database.is_simulated()
             if held != settings.simulated and args.command in ("backfill", "heal"):
                 kinds = ("simulated", "real") if held else ("real", "simulated")
-                raise ValueError(f"the store holds {kinds[0]} data and the setting `upstreams` says {kinds[1]}: change one")
+                raise ValueError(
+                    f"the store holds {kinds[0]} data and the setting `upstreams` says {kinds[1]}: change one"
+                )
         return await commands[args.command](node, args)
     finally:
         await node.close()
@@ -65,14 +65,20 @@ async def plan(node: Node, _: argparse.Namespace) -> int:
     """Calls a day and a month per upstream against its allowance; 1 when a schedule does not fit."""
     refused = False
     for proof in node.proofs():
-        lines = table("stream", "# partitions", "every", "# calls a day", "# calls a month", "# attempts", "# at worst")
+        lines = table(
+            "stream", "# partitions", "every", "# calls a day", "# calls a month", "# attempts", "# at worst"
+        )
         for line in proof.lines:
             numbers = (f"{line.base / 31:,.0f}", f"{line.base:,}", str(line.attempts), f"{line.worst:,}")
             lines.add_row(line.stream, str(line.partitions), str(line.every), *numbers)
         lines.add_row("kept for repairs", "", "", "", "", "", f"{proof.reserve:,}")
         lines.add_row("in 31 days", "", "", f"{proof.total / 31:,.0f}", "", "", f"{proof.total:,}")
-        allowed = f"{proof.per_month:,} calls a month" if proof.per_month is not None else "no monthly limit stated"
-        out.print(f"\n{proof.source}, plan {proof.plan}: {allowed}; its rate allows {proof.most_in_month:,} in 31 days")
+        allowed = (
+            f"{proof.per_month:,} calls a month" if proof.per_month is not None else "no monthly limit stated"
+        )
+        out.print(
+            f"\n{proof.source}, plan {proof.plan}: {allowed}; its rate allows {proof.most_in_month:,} in 31 days"
+        )
         out.print(lines)
         for text in proof.refusals:
             refused = True
@@ -91,15 +97,21 @@ async def status(node: Node, _: argparse.Namespace) -> int:
     for name, declared in (await node.store.catalog.streams()).items():
         line: dict[str, Any] = running.get(name, {"state": "not running", "errors": {}})
         stored = await node.store.reading.count(record_of(declared), name)
-        shown = [f"{line[k]:%Y-%m-%d %H:%M:%S}" if line.get(k) else "never" for k in ("last_success", "next_run")]
+        shown = [
+            f"{line[k]:%Y-%m-%d %H:%M:%S}" if line.get(k) else "never" for k in ("last_success", "next_run")
+        ]
         errors = ", ".join(f"{kind} {count}" for kind, count in line["errors"].items())
-        state = f"not configured ({declared['not_configured']})" if declared["not_configured"] else line["state"]
+        state = (
+            f"not configured ({declared['not_configured']})" if declared["not_configured"] else line["state"]
+        )
         lines.add_row(name, state, *shown, f"{stored:,}", errors, line.get("last_error", ""))
     out.print(lines)
     quota = table("quota", "# limit", "per", "learned", "# spent this month", "# of")
     for q in await node.store.quotas.states(now):
         month = f"{q.quota.per_month:,}" if q.quota.per_month else "unlimited"
-        quota.add_row(q.scope, str(q.quota.calls), str(q.quota.per), str(q.learned or ""), f"{q.spent:,}", month)
+        quota.add_row(
+            q.scope, str(q.quota.calls), str(q.quota.per), str(q.learned or ""), f"{q.spent:,}", month
+        )
     out.print(quota)
     return 0
 
@@ -125,13 +137,22 @@ async def explain(node: Node, args: argparse.Namespace) -> int:
     if declared is not None:
         found = await node.store.reading.lineage(record_of(declared), stream, partition, cursor, revision)
     if found is None:
-        raise ValueError(f"no record {args.record}; ids look like {stream or 'source.stream'}:bitcoin:2026-01-01T00:00:00+00:00:0")
+        raise ValueError(
+            f"no record {args.record}; ids look like {stream or 'source.stream'}:bitcoin:2026-01-01T00:00:00+00:00:0"
+        )
     page = node.store.raw.load(found["hash"], found["received_at"])
-    out.print(f"record     {args.record}\nknown at   {found['known_at'].isoformat()}\nhad at     {found['had_at'].isoformat()}")
+    out.print(f"record     {args.record}")
+    out.print(f"known at   {found['known_at'].isoformat()}\nhad at     {found['had_at'].isoformat()}")
     out.print(f"page       {found['hash']}\nrequest    GET {page.path} {dict(page.params)}")
-    out.print(f"asked      {page.asked_at.isoformat()}\nreceived   {page.received_at.isoformat()}\nstatus     {page.status}")
-    out.print(f"parser     {found['parser']}\nbody       sha256 {page.body_hash}, {len(page.body):,} bytes, undamaged")
-    out.print(page.body[:400].decode("utf-8", "replace") + (" …" if len(page.body) > 400 else ""), markup=False)
+    out.print(
+        f"asked      {page.asked_at.isoformat()}\nreceived   {page.received_at.isoformat()}\nstatus     {page.status}"
+    )
+    out.print(
+        f"parser     {found['parser']}\nbody       sha256 {page.body_hash}, {len(page.body):,} bytes, undamaged"
+    )
+    out.print(
+        page.body[:400].decode("utf-8", "replace") + (" …" if len(page.body) > 400 else ""), markup=False
+    )
     return 0
 
 
@@ -141,7 +162,7 @@ class Rebuilt:
     def __init__(self, store: Store, lease: Lease) -> None:
         self._store, self._lease = store, lease
 
-    async def commit(self, collected: list[Collected]) -> Committed:
+    async def commit(self, collected: Sequence[Collected]) -> Committed:
         return await self._store.facts.commit(collected, self._lease)
 
 
@@ -159,13 +180,18 @@ async def rebuild(node: Node, args: argparse.Namespace) -> int:
             equal, different = await compare(node.store.database, other.database)
         finally:
             await other.close()
-    out.print(f"replayed {done.manifests:,} slices: {done.records:,} records, {done.set_aside:,} rows set aside")
+    out.print(
+        f"replayed {done.manifests:,} slices: {done.records:,} records, {done.set_aside:,} rows set aside"
+    )
     for problem in done.problems:
         out.print(f"  could not replay {problem}")
     for title, count in equal.items():
         out.print(f"  {title}: {count:,} rows equal")
     for difference in different:
-        out.print(f"  DIFFERENT in {difference.table}:\n    here     {difference.left}\n    replayed {difference.right}", markup=False)
+        out.print(
+            f"  DIFFERENT in {difference.table}:\n    here     {difference.left}\n    replayed {difference.right}",
+            markup=False,
+        )
     return 1 if different or done.problems else 0
 
 
@@ -197,12 +223,24 @@ async def keys(settings: Settings, args: argparse.Namespace) -> int:
                 raise ValueError(f"no live key {args.id!r}; `crypto-data keys list` shows them")
             out.print("revoked: every replica refuses it within 5 seconds")
         else:
-            lines = table("id", "client", "state", "tier", "# an hour", "# a minute", "scopes", "# uses", "last used")
-            for key in await store.keys.list():
-                state = "live" if key.live(now) else "revoked" if key.revoked_at else "expired"
-                used = f"{key.last_used_at:%Y-%m-%d %H:%M:%S}" if key.last_used_at else "never"
-                scopes_shown = " ".join(sorted(key.scopes)) + (" internal" if key.internal else "")
-                lines.add_row(key.id, key.client, state, key.tier, str(key.per_hour), str(key.burst), scopes_shown, f"{key.uses:,}", used)
+            lines = table(
+                "id", "client", "state", "tier", "# an hour", "# a minute", "scopes", "# uses", "last used"
+            )
+            for one in await store.keys.list():
+                state = "live" if one.live(now) else "revoked" if one.revoked_at else "expired"
+                used = f"{one.last_used_at:%Y-%m-%d %H:%M:%S}" if one.last_used_at else "never"
+                scopes_shown = " ".join(sorted(one.scopes)) + (" internal" if one.internal else "")
+                lines.add_row(
+                    one.id,
+                    one.client,
+                    state,
+                    one.tier,
+                    str(one.per_hour),
+                    str(one.burst),
+                    scopes_shown,
+                    f"{one.uses:,}",
+                    used,
+                )
             out.print(lines)
     finally:
         await store.close()
