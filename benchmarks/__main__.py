@@ -1,4 +1,4 @@
-"""`python -m benchmarks [part ...]`: measure, print the figures beside their targets, write benchmarks/out/*.json.
+"""`python -m benchmarks [part ...]`: measure, print figures beside their targets, write benchmarks/out/*.json.
 
 A part is a module of this folder with `measure()`, plain or async; its `figures(measured)` say what of it has
 a target. Ends with 1 when a measurement failed, not when a target was missed.

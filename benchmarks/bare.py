@@ -1,9 +1,10 @@
-"""A bare Ray: dashboard, Serve, one FastAPI route that says hello. What the start of the node is held against."""
+"""A bare Ray with dashboard, Serve and one FastAPI route that says hello: what the node is held against."""
 
 import os
 import signal
 import sys
 import threading
+from typing import Any, cast
 
 import ray
 from fastapi import FastAPI
@@ -34,7 +35,7 @@ def main(port: int, dashboard_port: int) -> None:
         log_to_driver=False,
     )
     serve.start(http_options={"host": "127.0.0.1", "port": port})
-    serve.run(Hello.bind(), name="hello", route_prefix="/")
+    serve.run(cast(Any, Hello).bind(), name="hello", route_prefix="/")
     stop = threading.Event()
     signal.signal(signal.SIGINT, lambda *_: stop.set())
     stop.wait()

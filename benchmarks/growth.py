@@ -77,7 +77,7 @@ async def collecting(address: str, folder: str, database: str) -> list[dict[str,
     node = await open_with(settings)
     await node.store.database.prepare(simulated=True)
     await node.declare(node.clock.now())
-    (assigned,) = node.assigned
+    assigned = next(a for a in node.assigned if a.source.name == "coingecko")
     (prices,) = (s for s in assigned.plan.streams if s.name == "prices")
     coins = tuple((Path(folder) / COINS).read_text().split())
     lease = await node.store.leases.acquire("benchmark", "benchmark")

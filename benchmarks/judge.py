@@ -21,7 +21,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the arrivals say. `margin_ms`: how much closer any limit + 1 in a row may come before they break it."""
+    """What the arrivals say. `margin_ms`: how much closer limit + 1 in a row may come before they break it."""
 
     calls: int
     refused: int  # answered 429

@@ -123,7 +123,7 @@ class Tree:
         return sum(pss(member.pid) for member in self.look())
 
     def stop(self, within: float = 60.0, after: float = 3.0) -> list[str]:
-        """Ask the program to end; the command lines of what still lives `after` seconds later, which is killed."""
+        """Ask the program to end; the commands of what still lives `after` seconds later, which is killed."""
         self.look()
         self.root.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""Quota: how much of an upstream's allowance is used, and whether its limit holds, told by the upstream's ledger.
+"""Quota: how much of an upstream's allowance is used, and whether its limit holds, by the upstream's ledger.
 
 Collecting processes send as fast as they get turns from the keeper, against a simulator whose time runs
 SPEED times as fast: everything that Ray, SQL and HTTP take in real time weighs that much more here. Judged
@@ -41,22 +41,28 @@ During = Callable[[Node, Any], Awaitable[dict[str, Any]]]
 
 
 async def opened(settings: Settings, quota: Quota | None) -> Node:
-    """A node's parts, its one upstream under another quota if one is given."""
+    """A node's parts with CoinGecko alone, under another quota if one is given."""
     node = await open_with(settings)
-    if quota is not None:
-        node.assigned = tuple(replace(a, plan=replace(a.plan, quota=quota)) for a in node.assigned)
+    node.assigned = tuple(
+        replace(a, plan=replace(a.plan, quota=quota or a.plan.quota))
+        for a in node.assigned
+        if a.source.name == "coingecko"
+    )
     return node
+
+
+def simulator_of(node: Node) -> httpx.AsyncClient:
+    """A client for the simulator's own routes."""
+    return httpx.AsyncClient(base_url=node.assigned[0].base_url.partition("/cg-")[0])
 
 
 class Sender:
     """A collecting process in small: turn, send, judge the answer, again."""
 
     async def ready(self, opening: Opening) -> None:
-        """Open everything and reach the upstream once: a process' first request is slow, and here SPEED times so."""
+        """Open everything and reach the upstream once: a first request is slow, and here SPEED times so."""
         self._node = await opening()
-        (
-            await self._node.http.get(self._node.assigned[0].base_url.partition("/cg-")[0] + "/sim")
-        ).raise_for_status()
+        await self._node.http.get(self._node.assigned[0].base_url.partition("/cg-")[0] + "/sim")
 
     async def send(self, until: datetime) -> None:
         node = self._node
@@ -69,6 +75,11 @@ class Sender:
             except RateLimited:
                 continue
         await node.close()
+
+
+async def change_limit(http: httpx.AsyncClient, plan: str, per_minute: int) -> None:
+    """What the upstream really gives from now on, whatever it promises."""
+    (await http.post("/sim/limits", json={"plan": plan, "per_minute": per_minute})).raise_for_status()
 
 
 async def nothing(_: Node, __: Any) -> dict[str, Any]:
@@ -89,9 +100,7 @@ async def run(
             settings = settings.model_copy(update={"upstreams": address})
             async with httpx.AsyncClient(base_url=address) as http:
                 if not told:
-                    (
-                        await http.post("/sim/limits", json={"plan": plan, "per_minute": LIMIT})
-                    ).raise_for_status()
+                    await change_limit(http, plan, LIMIT)
                 node = await opened(settings, quota)
                 await node.store.database.prepare(simulated=True)
                 (assigned,) = node.assigned
@@ -99,22 +108,24 @@ async def run(
                 opening = partial(opened, settings, quota)
                 keeper = start_keeper(opening, settings.release, assigned.scope)
                 await keeper.ping.remote()
-                actors = [ray.remote(Sender).options(num_cpus=0).remote() for _ in range(senders)]
+                sender: Any = ray.remote(Sender)
+                actors = [sender.options(num_cpus=0).remote() for _ in range(senders)]
                 await asyncio.gather(*(actor.ready.remote(opening) for actor in actors))
                 until = node.clock.now() + windows * MINUTE
                 jobs = [actor.send.remote(until) for actor in actors]
                 done = await during(node, keeper)
                 await asyncio.gather(*jobs)
                 read = (await http.get("/sim/ledger")).raise_for_status().json()["arrivals"]
+                spent = (await node.store.quotas.state(assigned.scope, node.clock.now())).spent
                 for actor in (*actors, keeper):
                     ray.kill(actor)
                 await node.close()
-    return [Arrival(a["at_ms"], a["status"]) for a in read], done
+    return [Arrival(a["at_ms"], a["status"]) for a in read], {**done, "turns_unused": spent - len(read)}
 
 
 async def arrived(node: Node, wanted: float) -> None:
     """Wait until so many windows have passed since the first arrival."""
-    async with httpx.AsyncClient(base_url=node.assigned[0].base_url.partition("/cg-")[0]) as http:
+    async with simulator_of(node) as http:
         while not (seen := (await http.get("/sim/ledger")).json()["arrivals"]):
             await node.clock.sleep(1)
     await node.clock.sleep_until(datetime.fromisoformat(seen[0]["at"]) + wanted * MINUTE)
@@ -129,16 +140,14 @@ async def kill(node: Node, keeper: Any) -> dict[str, Any]:
 
 async def lower(plan: str, node: Node, _: Any) -> dict[str, Any]:
     await arrived(node, BEFORE)
-    async with httpx.AsyncClient(base_url=node.assigned[0].base_url.partition("/cg-")[0]) as http:
-        (await http.post("/sim/limits", json={"plan": plan, "per_minute": LOWERED})).raise_for_status()
+    async with simulator_of(node) as http:
+        await change_limit(http, plan, LOWERED)
     return {"lowered_ms": round(node.clock.now().timestamp() * 1000)}
 
 
-def kept(
-    name: str, arrivals: Sequence[Arrival], killed_ms: int | None = None
-) -> tuple[list[Figure], dict[str, Any]]:
+def kept(name: str, arrivals: Sequence[Arrival], done: dict[str, Any]) -> tuple[list[Figure], dict[str, Any]]:
     """The figures of a run under one limit."""
-    gap = MINUTE_MS / LIMIT
+    gap, killed_ms = MINUTE_MS / LIMIT, done.get("killed_ms")
     paused = 0.0 if killed_ms is None else downtime(arrivals, killed_ms, gap)
     judged = judge(arrivals, LIMIT, paused_ms=paused)
     figures = [
@@ -151,11 +160,14 @@ def kept(
         figures.append(
             Figure(f"{name}: downtime, not counted", round(paused / 1000 / SPEED, 2), "s of real time")
         )
-    return figures, {**asdict(judged), "paused_ms": paused}
+    return figures, {**asdict(judged), "paused_ms": paused, **done}
 
 
-def learned(name: str, arrivals: Sequence[Arrival], lowered_ms: int) -> tuple[list[Figure], dict[str, Any]]:
+def learned(
+    name: str, arrivals: Sequence[Arrival], done: dict[str, Any]
+) -> tuple[list[Figure], dict[str, Any]]:
     """The figures of a run whose limit was lowered in silence."""
+    lowered_ms: int = done["lowered_ms"]
     after = [a for a in arrivals if a.at_ms >= lowered_ms]
     refused = [a.at_ms for a in after if a.status == 429]
     since = refused[-1] if refused else lowered_ms
@@ -169,7 +181,8 @@ def learned(name: str, arrivals: Sequence[Arrival], lowered_ms: int) -> tuple[li
         Figure(f"{name}: new allowance used after that", quiet.used),
     ]
     before = sum(a.status == 429 for a in arrivals) - len(refused)
-    return figures, {"refused_at_ms": [at - lowered_ms for at in refused], "before": before, **asdict(quiet)}
+    figures.insert(0, exactly(f"{name}: refused before that", before, 0, "calls"))
+    return figures, {"refused_after_ms": [at - lowered_ms for at in refused], **asdict(quiet), **done}
 
 
 async def measure() -> dict[str, Any]:
@@ -190,15 +203,15 @@ async def measure() -> dict[str, Any]:
     try:
         for senders in (1, 8):
             name = f"{senders} sender{'s' * (senders > 1)}"
-            add(name, *kept(name, (await run(f"even-{senders}", senders, WINDOWS))[0]))
+            add(name, *kept(name, *(await run(f"even-{senders}", senders, WINDOWS))))
         arrivals, done = await run("killed", 8, WINDOWS + 2, kill)
-        add("killed", *kept("8 senders, keeper killed", arrivals, done["killed_ms"]))
+        add("killed", *kept("8 senders, keeper killed", arrivals, done))
         for told in (True, False):
             name = f"limit lowered, {'' if told else 'not '}stated in refusals"
             plan = "demo" if told else "paid"
             windows = BEFORE + LEARNING + QUIET
             arrivals, done = await run(f"lowered-{plan}", 8, windows, partial(lower, plan), told)
-            add(name, *learned(name, arrivals, done["lowered_ms"]))
+            add(name, *learned(name, arrivals, done))
     finally:
         ray.shutdown()
     return found

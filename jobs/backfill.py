@@ -18,11 +18,18 @@ from ray_app.runtime.jobs import backfill_job, request_of
 from ray_app.runtime.opening import NAMESPACE
 
 
+def submission_id() -> str | None:
+    """What `ray job submit --submission-id` was told; None outside of a Ray job."""
+    config = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}"))
+    found: str | None = config.get("metadata", {}).get("job_submission_id")
+    return found
+
+
 async def run(args: argparse.Namespace) -> int:
     node = await open_node()
     try:
         request = request_of(node, args.stream, args.partitions, args.start, args.end, args.days)
-        name = args.id or os.environ.get("RAY_JOB_SUBMISSION_ID")
+        name = args.id or submission_id()
         receipt = await backfill_job(node, request, name, near=False, show=sys.stderr.isatty())
     finally:
         await node.close()

@@ -15,6 +15,7 @@ from ray_app.connect.simulated import simulator_clock
 from ray_app.model.clock import Clock, SystemClock
 from ray_app.model.source import Plan
 from ray_app.model.symbols import load_registry
+from ray_app.observe.log import set_level
 from ray_app.runtime.opening import Assigned, Node
 from ray_app.serve.parts import Parts
 from ray_app.settings import Settings
@@ -85,6 +86,7 @@ async def open_node() -> Node:
 
 async def open_with(settings: Settings) -> Node:
     """The parts of a collecting process."""
+    set_level(settings.log_level)
     return Node(
         store=Store(settings.database, settings.raw),
         registry=load_registry(settings.instruments),
@@ -105,6 +107,7 @@ async def open_gateway() -> Parts:
 
 async def open_gateway_with(settings: Settings) -> Parts:
     """The parts of a gateway replica."""
+    set_level(settings.log_level)
     return Parts(
         store=Store(settings.database, settings.raw),
         redis=redis_client(settings.redis_url) if settings.redis_url else None,

@@ -68,10 +68,7 @@ def parser() -> argparse.ArgumentParser:
     explain = commands.add_parser("explain", help="lead a record back to the upstream's raw answer")
     explain.add_argument("record", help="a record id, as the API gives it")
 
-    verify = commands.add_parser(
-        "verify", help="check that every fact leads to an undamaged raw page that says it"
-    )
-    verify.add_argument("--since", type=moment, help="only what was received since then")
+    commands.add_parser("verify", help="check that every fact leads to an undamaged raw page that says it")
 
     replay = commands.add_parser(
         "replay", help="rebuild the facts from raw pages into an empty database and compare"

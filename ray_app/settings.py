@@ -23,7 +23,9 @@ NOT_SETTINGS = {
 class Settings(BaseSettings):
     """The node's settings. `Settings.read()` gives them or says which one is wrong and what to do."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", extra="forbid", frozen=True, env_ignore_empty=True
+    )
 
     data_dir: Path = Field(
         Path(".crypto-data"), description="folder for the laptop's database, raw pages and logs"

@@ -148,7 +148,7 @@ def test_a_backfill_job_is_submitted_once_and_leaves_a_receipt(up: Up) -> None:
     submit = [
         str(BIN / "ray"), "job", "submit", "--address", f"http://127.0.0.1:{up.dashboard}",
         "--submission-id", "two-months", "--entrypoint-num-cpus", "0.1",
-        "--", sys.executable, "jobs/backfill.py", *arguments,
+        "--", "python", "jobs/backfill.py", *arguments,
     ]  # fmt: skip
     done = run(up, *submit, timeout=180)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -122,6 +122,9 @@ def export(settings: Settings, **changes: Any) -> Settings:
                 f"PT{value.total_seconds():.0f}S" if hasattr(value, "total_seconds") else str(value)
             )
     os.environ |= {name: value for name, value in RAY_ENVIRONMENT.items() if name not in os.environ}
+    os.environ["PATH"] = (
+        f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # jobs say `python`
+    )
     return Settings.read()
 
 

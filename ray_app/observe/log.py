@@ -38,3 +38,9 @@ def logger(part: str) -> logging.Logger:
         root.setLevel(logging.INFO)
         root.propagate = False
     return root.getChild(part)
+
+
+def set_level(level: str) -> None:
+    """Log from this level on (DEBUG, INFO, WARNING, ERROR)."""
+    logger("settings")  # sets up the lines
+    logging.getLogger("crypto_data").setLevel(level)

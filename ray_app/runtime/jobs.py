@@ -42,7 +42,8 @@ def request_of(
         if partitions
         else known
     )
-    until = floor(min(end or node.clock.now(), node.clock.now()), wanted.grain)
+    settled = node.clock.now() - wanted.settle  # what is younger may still change
+    until = floor(min(end or settled, settled), wanted.grain)
     if (start is None) == (days is None):
         raise ValueError("say where to begin: either --start, or --days before the end")
     since = floor(start if start is not None else until - (days or timedelta()), wanted.grain)
