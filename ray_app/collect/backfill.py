@@ -4,15 +4,16 @@ The same plan, collect and commit as live work, at backfill priority. Stopped an
 with what is missing. The receipt counts what re-reading the store shows, not what was sent there.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 
 from ray_app.collect.collector import collect, failure
 from ray_app.collect.planner import on_offer, plan
 from ray_app.collect.running import LATE, STORE_WAIT
+from ray_app.collect.together import together
 from ray_app.model.clock import Clock
 from ray_app.model.collected import Collected
 from ray_app.model.completeness import Schedule, Span, spans, totals
@@ -124,18 +125,15 @@ class Backfill:
         return list(plan(self.stream, self.request.partitions, over, done))
 
     async def _round(self, wanted: list[Slice]) -> bool:
-        room, total = asyncio.Semaphore(AT_ONCE), self.receipt.slices
+        total = self.receipt.slices
         failures: list[Slice] = []
 
         async def one(part: Slice) -> None:
-            async with room:
-                if not await self._fill(part):
-                    failures.append(part)
-                await self.progress(self.receipt.fetched + self.receipt.failed, total, self.receipt)
+            if not await self._fill(part):
+                failures.append(part)
+            await self.progress(self.receipt.fetched + self.receipt.failed, total, self.receipt)
 
-        async with asyncio.TaskGroup() as group:
-            for part in wanted:
-                group.create_task(one(part))
+        await together([partial(one, part) for part in wanted], AT_ONCE)
         return bool(failures)
 
     async def _fill(self, wanted: Slice) -> bool:

@@ -4,7 +4,7 @@ With the same parser version the result equals what was stored: ids come from co
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -111,7 +111,7 @@ async def replay(
         except (KeyError, ValueError, OSError, Malformed) as error:
             done.problems.append(f"{_name(manifest)} slice {manifest['hash'][:12]}: {error!r}")
             continue
-        await writes.commit([again if announce else replace(again, topic=None)])
+        await writes.commit([again if announce else again.unannounced()])
         done.records += len(again.records)
         done.set_aside += len(again.set_aside)
     return done

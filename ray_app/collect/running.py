@@ -4,15 +4,16 @@ Live polling, healing and first backfill are the same cycle over a longer or sho
 fetched is committed before the next begins; a store that is down is waited for, with the answer in hand.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from ray_app.collect.collector import collect, failure, unanswered
 from ray_app.collect.planner import next_due, on_offer, plan
+from ray_app.collect.together import together
 from ray_app.model.clock import Clock
 from ray_app.model.collected import Collected
 from ray_app.model.errors import NotOffered, Refused, StoreUnavailable, UpstreamError
@@ -33,7 +34,7 @@ STORE_WAIT = (0.2, 5.0)  # seconds between tries at a store that is down: first,
 class Status:
     """How a stream's collector is doing. Errors are counted by reaction since the start."""
 
-    state: str = "waiting"  # waiting | collecting | refused | standby
+    state: str = "waiting"  # waiting | collecting | refused
     last_run: datetime | None = None
     last_success: datetime | None = None
     next_run: datetime | None = None
@@ -101,16 +102,13 @@ class Running:
         )
         self._tries = Counter({s: n for s, n in self._tries.items() if s in set(lacking)})
         await self._report()
-        room, results = asyncio.Semaphore(AT_ONCE), []
+        results: list[bool] = []
 
         async def one(wanted: Slice) -> None:
-            async with room:
-                if self.status.state != "refused":
-                    results.append(await self._fill(wanted, self._priority(wanted, now)))
+            if self.status.state != "refused":
+                results.append(await self._fill(wanted, self._priority(wanted, now)))
 
-        async with asyncio.TaskGroup() as group:
-            for wanted in lacking:
-                group.create_task(one(wanted))
+        await together([partial(one, wanted) for wanted in lacking], AT_ONCE)
         return not all(results)
 
     async def _fill(self, wanted: Slice, priority: Priority) -> bool:
@@ -126,6 +124,9 @@ class Running:
             if isinstance(error, Refused):
                 self.status.state = "refused"
             await self._save(failure(self.source, self.stream, wanted, error, self.clock.now()))
+            return False
+        except StoreUnavailable as error:  # the page could not be kept, so it does not count
+            self._note(error)
             return False
         await self._save(collected)
         if self.status.state == "refused":

@@ -75,10 +75,18 @@ class Collected:
         return self.pages[-1].received_at if self.pages else self.received_at
 
     def received(self, moment: datetime) -> "Collected":
-        """The same, had later: its hash and its first time stay."""
-        late = replace(self, received_at=moment)
-        late.__dict__.update(hash=self.hash, first_at=self.first_at)
-        return late
+        """The same, had later."""
+        return self._still(received_at=moment)
+
+    def unannounced(self) -> "Collected":
+        """The same, without events for its records."""
+        return self._still(topic=None)
+
+    def _still(self, **changes: Any) -> "Collected":
+        """The same slice: its hash and its first time stay."""
+        changed = replace(self, **changes)
+        changed.__dict__.update(hash=self.hash, first_at=self.first_at)
+        return changed
 
     def manifest(self) -> dict[str, Any]:
         """What replay needs beside the pages, as JSON types."""

@@ -79,7 +79,7 @@ def judge(
 
 
 def collector_state(declared: Mapping[str, Any], row: Mapping[str, Any] | None, now: datetime) -> str:
-    """As reported (waiting, collecting, refused, standby), or not_started, or dead: it missed its own run."""
+    """As reported (waiting, collecting, refused), or not_started, or dead: it missed its own run."""
     every = timedelta(seconds=declared["every_seconds"])
     grace = max(timedelta(minutes=2), every / 2)
     if row is None:

@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, genera
 
 __all__ = ["CONTENT_TYPE_LATEST", "DatasetFigures", "Figures", "QuotaFigures", "render"]
 
-STATES = ("waiting", "collecting", "refused", "standby", "dead", "not_started")
+STATES = ("waiting", "collecting", "refused", "dead", "not_started")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

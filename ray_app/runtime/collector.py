@@ -14,14 +14,17 @@ from typing import Any
 import ray
 
 from ray_app.collect.replay import replay
-from ray_app.collect.running import Running, Status
+from ray_app.collect.running import Running
+from ray_app.collect.together import together
 from ray_app.model.clock import Clock, SystemClock
 from ray_app.model.collected import Lease
 from ray_app.model.errors import Fenced, StoreUnavailable
+from ray_app.model.quota import Priority, Turns
+from ray_app.model.source import Api, Stream
 from ray_app.model.timerange import TimeRange
 from ray_app.observe.log import logger
 from ray_app.runtime.keeper import FarTurns
-from ray_app.runtime.opening import LeasedBooks, Node, Opening
+from ray_app.runtime.opening import Assigned, LeasedBooks, Node, Opening
 from ray_app.runtime.relay import Relay
 from ray_app.store.leases import TTL
 
@@ -58,6 +61,7 @@ class Shard:
         books = LeasedBooks(self.node, lease, relay.wake)
         await self._recover(books)
         jobs: list[Callable[[], Coroutine[Any, Any, None]]] = [self._renewing, relay.run]
+        turns = {a.scope: FarTurns(self.node, a, self._wall) for a in self.node.assigned}
         for assigned, stream in self.node.streams():
             if f"{assigned.source.name}.{stream.name}" not in self._members:
                 continue
@@ -66,20 +70,17 @@ class Shard:
                 stream=stream,
                 partitions=self.node.partitions(stream),
                 books=books,
-                api=self._apis(assigned),
+                api=self._apis(assigned, turns[assigned.scope]),
                 clock=self.node.clock,
                 reach=self.node.reach,
             )
             jobs.append(running.run)
         try:
-            async with asyncio.TaskGroup() as group:
-                for job in jobs:
-                    group.create_task(job())
-        except* (Fenced, StoreUnavailable) as errors:
-            raise errors.exceptions[0] from None
+            await together(jobs, len(jobs))
+        finally:
+            await relay.close()
 
-    def _apis(self, assigned: Any) -> Callable[..., Any]:
-        turns = FarTurns(self.node, assigned, self._wall)
+    def _apis(self, assigned: Assigned, turns: Turns) -> Callable[[Stream, Priority], Api]:
         return lambda stream, priority: self.node.api(assigned, stream, priority, turns)
 
     async def _renewing(self) -> None:
@@ -107,12 +108,6 @@ class Shard:
                 "recovered",
                 extra={"slices": done.manifests, "records": done.records, "problems": done.problems},
             )
-
-    async def standby(self) -> None:
-        """Say that this shard's streams are not ours."""
-        for name in self._members:
-            values = {f: getattr(Status(state="standby"), f) for f in Status.__dataclass_fields__}
-            await self.node.store.catalog.report(name, self.owner, values)
 
     async def release(self) -> None:
         if self.lease is not None:

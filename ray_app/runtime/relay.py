@@ -43,6 +43,10 @@ class Relay:
             finally:
                 self._woken.clear()
 
+    async def close(self) -> None:
+        if self._redis is not None:
+            await self._redis.aclose()
+
     async def round(self) -> None:
         """Number everything that waits and bring Redis up to date, once."""
         store = self._node.store

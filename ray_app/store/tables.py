@@ -132,7 +132,7 @@ quotas = table(
 collectors = table(
     "collectors",
     Column("stream", String(100), primary_key=True),
-    Column("state", String(20), nullable=False),  # waiting | collecting | refused | standby
+    Column("state", String(20), nullable=False),  # waiting | collecting | refused
     Column("owner", String(190), nullable=False),
     Column("last_run", Instant, nullable=True),
     Column("last_success", Instant, nullable=True),

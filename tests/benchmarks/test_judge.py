@@ -77,8 +77,9 @@ def test_what_was_under_way_at_the_kill_does_not_end_the_downtime():
 
 
 def test_no_downtime_when_the_pace_went_on():
-    uneven = [Arrival(i * 2_000 + i * 37 % 300, 200) for i in range(30)]
-    assert downtime(uneven, 19_000, 2_000) == 0.0
+    one_late = paced(2_000, 40, 0)
+    one_late[25] = Arrival(one_late[25].at_ms + 500, 200)
+    assert downtime(one_late, 19_000, 2_000) == 0.0
 
 
 def test_nothing_after_the_kill_is_no_result():

@@ -147,10 +147,7 @@ async def test_a_client_without_a_keeper_takes_turns_from_sql(
         far = keeper.FarTurns(node, node.assigned[0], WALL)
         turns = [await far.turn(Priority.LIVE) for _ in range(3)]
         gap = timedelta(minutes=1) / 500
-        assert all(
-            later.not_before - earlier.not_before >= gap
-            for earlier, later in pairwise(turns)
-        )
+        assert all(later.not_before - earlier.not_before >= gap for earlier, later in pairwise(turns))
         assert (await node.store.quotas.state("coingecko-paid", node.clock.now())).spent == 3
     finally:
         await node.close()
