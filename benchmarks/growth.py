@@ -27,7 +27,7 @@ from ray_app.commands.up import simulator
 from ray_app.connect.keeper import slack
 from ray_app.connect.simulated import simulator_clock
 from ray_app.model.clock import Clock
-from ray_app.model.quota import Priority, Refusal, Turn
+from ray_app.model.quota import Allowance, Priority, Refusal, Turn
 from ray_app.settings import Settings
 from tests.servers import MariaDB
 
@@ -52,6 +52,9 @@ class AtOnce:
 
     async def refused(self, refusal: Refusal) -> None:
         raise AssertionError(f"refused by a simulator without limits: {refusal}")
+
+    async def told(self, allowance: Allowance) -> None:
+        raise AssertionError(f"a simulator without limits stated one: {allowance}")
 
 
 def memory(name: str) -> int:

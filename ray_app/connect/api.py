@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from ray_app.connect.judge import allowance, judge
+from ray_app.connect.judge import allowance, judge, remaining
 from ray_app.connect.retry import pause
 from ray_app.model.clock import Clock
 from ray_app.model.errors import Malformed, RateLimited, Transient, UpstreamError, WrongStore
-from ray_app.model.quota import Priority, Refusal, Turns
+from ray_app.model.quota import Allowance, Priority, Refusal, Turns
 from ray_app.model.source import Page, Plan, Source, Stream
 
 SIMULATED = "x-simulated"
@@ -95,6 +95,9 @@ class HttpApi:
         except RateLimited as error:
             await self.turns.refused(Refusal(page.received_at, error.retry_after, allowance(page)))
             raise
+        limit, left = allowance(page), remaining(page)
+        if left == 0 or (limit is not None and limit < self.plan.quota.calls):
+            await self.turns.told(Allowance(page.received_at, limit, left))
         return page
 
     async def _send(self, path: str, params: dict[str, str]) -> Page:

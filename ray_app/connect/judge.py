@@ -58,6 +58,12 @@ def allowance(page: Page) -> int | None:
     return int(value) if value.isdigit() and int(value) > 0 else None
 
 
+def remaining(page: Page) -> int | None:
+    """How many calls of the window are left, if the answer says so."""
+    value = page.headers.get("x-ratelimit-remaining", "").strip()
+    return int(value) if value.isdigit() else None
+
+
 def _message(body: bytes) -> str:
     """The error text of any of the shapes in use, or the start of the body."""
     try:

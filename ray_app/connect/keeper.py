@@ -15,7 +15,7 @@ from math import ceil
 
 from ray_app.model.clock import Clock
 from ray_app.model.errors import RateLimited
-from ray_app.model.quota import Priority, QuotaLedger, Refusal, Turn, next_month
+from ray_app.model.quota import Allowance, Priority, QuotaLedger, Refusal, Turn, next_month
 from ray_app.model.source import Quota
 
 SLACK = (
@@ -69,6 +69,18 @@ class Keeper:
         self._turns.clear()  # what was taken and not used stays spent
         limit = (await self._ledger.state(self.scope, refusal.at)).limit
         await self._ledger.refuse(self.scope, refusal.at + wait, self._learned(refusal, limit), refusal.at)
+
+    async def told(self, allowance: Allowance) -> None:
+        """Keep to a limit that an answer states, and pause for a window when it says that none is left."""
+        limit = (await self._ledger.state(self.scope, allowance.at)).limit
+        until = allowance.at
+        if allowance.remaining == 0:
+            until += self._quota.per + slack(self._quota.per)
+            self._closed = max(self._closed, until)
+            self._turns.clear()
+        learned = allowance.limit if allowance.limit is not None and allowance.limit < limit else None
+        if learned is not None or allowance.remaining == 0:
+            await self._ledger.refuse(self.scope, until, learned, allowance.at)
 
     def _learned(self, refusal: Refusal, limit: int) -> int | None:
         """A lone refusal may have nothing to do with our rate: believe what two in a row both show."""

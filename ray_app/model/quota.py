@@ -34,6 +34,15 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a good answer said of the rate: the limit per window, and how many calls are left in this one."""
+
+    at: datetime
+    limit: int | None
+    remaining: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Reserved:
     """Consecutive turns taken from the ledger: the first instant and the distance between them."""
 
@@ -72,6 +81,7 @@ class Turns(Protocol):
 
     async def turn(self, priority: Priority) -> Turn: ...
     async def refused(self, refusal: Refusal) -> None: ...
+    async def told(self, allowance: Allowance) -> None: ...
 
 
 def next_month(now: datetime) -> datetime:

@@ -12,7 +12,7 @@ import ray
 from ray.exceptions import RayActorError
 
 from ray_app.connect.keeper import Keeper
-from ray_app.model.quota import Priority, Refusal, Turn
+from ray_app.model.quota import Allowance, Priority, Refusal, Turn
 from ray_app.runtime.opening import NAMESPACE, Assigned, Node, Opening
 
 LOOKUPS = 20  # a keeper that restarts is back within seconds
@@ -46,6 +46,9 @@ class KeeperActor:
 
     async def refused(self, refusal: Refusal) -> None:
         await (await self._ready()).refused(refusal)
+
+    async def told(self, allowance: Allowance) -> None:
+        await (await self._ready()).told(allowance)
 
     async def ping(self) -> str:
         await self._ready()
@@ -83,6 +86,9 @@ class FarTurns:
 
     async def refused(self, refusal: Refusal) -> None:
         await self._call("refused", refusal, refusal)
+
+    async def told(self, allowance: Allowance) -> None:
+        await self._call("told", allowance, allowance)
 
     async def _call(self, method: str, near: Any, far: Any) -> Any:
         for _ in range(LOOKUPS):

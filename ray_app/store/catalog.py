@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from ray_app.store.engine import Database, dumps
 from ray_app.store.tables import backfills, collectors, streams
@@ -40,6 +41,12 @@ class Catalog:
     async def report(self, stream: str, owner: str, status: dict[str, Any]) -> None:
         """Replace the stream's line of how its collector is doing."""
         values = {**status, "owner": owner, "errors": dumps(status["errors"])}
+        try:
+            await self._report(stream, values)
+        except IntegrityError:  # somebody else made the line just now
+            await self._report(stream, values)
+
+    async def _report(self, stream: str, values: dict[str, Any]) -> None:
         async with self._database.write() as connection:
             done = await connection.execute(
                 update(collectors).where(collectors.c.stream == stream).values(**values)

@@ -24,6 +24,12 @@ class Quotas:
 
     async def declare(self, scope: str, quota: Quota, now: datetime) -> None:
         """Make the scope's row, or bring its declared limits up to date; what is spent and learned stays."""
+        try:
+            await self._declare(scope, quota, now)
+        except IntegrityError:  # somebody else made the row just now
+            await self._declare(scope, quota, now)
+
+    async def _declare(self, scope: str, quota: Quota, now: datetime) -> None:
         declared = {
             "calls": quota.calls,
             "per_seconds": int(quota.per.total_seconds()),

@@ -12,7 +12,7 @@ import pytest
 
 from ray_app.connect.api import HttpApi, client
 from ray_app.model.clock import Clock, ManualClock
-from ray_app.model.quota import Priority, Refusal, Turn, Turns
+from ray_app.model.quota import Allowance, Priority, Refusal, Turn, Turns
 from ray_app.model.source import Page
 from ray_app.simulator.coins import Listing
 from ray_app.simulator.config import SimulatorConfig
@@ -110,6 +110,7 @@ class Counted:
     clock: Clock
     asked: list[Priority] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
+    allowances: list[Allowance] = field(default_factory=list)
 
     async def turn(self, priority: Priority) -> Turn:
         self.asked.append(priority)
@@ -117,6 +118,9 @@ class Counted:
 
     async def refused(self, refusal: Refusal) -> None:
         self.refusals.append(refusal)
+
+    async def told(self, allowance: Allowance) -> None:
+        self.allowances.append(allowance)
 
 
 @dataclass

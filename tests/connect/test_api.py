@@ -27,7 +27,7 @@ from ray_app.model.errors import (
     UpstreamError,
     WrongStore,
 )
-from ray_app.model.quota import Priority, Refusal, Turn
+from ray_app.model.quota import Allowance, Priority, Refusal, Turn
 from ray_app.model.source import Page, Quota, Slice
 from ray_app.model.timerange import TimeRange
 from ray_app.sources.coingecko import PRICES, SOURCE
@@ -227,6 +227,8 @@ async def test_a_turn_that_came_too_late_is_not_used(simulated: Simulated, askin
             return Turn(given[-1], given[-1] + timedelta(seconds=0.5))
 
         async def refused(self, _: Refusal) -> None: ...
+
+        async def told(self, _: Allowance) -> None: ...
 
     await markets(asking(simulated.paid, turns=Late()))
     assert len(given) == 3

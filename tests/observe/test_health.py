@@ -82,7 +82,6 @@ def test_without_its_key_it_is_missing_even_with_fresh_rows():
         ({"state": "collecting", "next_run": None, "last_run": NOW - HOUR}, "collecting"),
         ({"state": "collecting", "next_run": None, "last_run": NOW - 7 * HOUR}, "dead"),
         ({"state": "refused", "next_run": NOW - 9 * HOUR, "last_run": NOW}, "refused"),
-        ({"state": "standby", "next_run": None, "last_run": None}, "standby"),
         (None, "dead"),
     ],
 )
@@ -98,6 +97,6 @@ def test_the_worst_counts():
     assert worst(["available", "dead", "degraded"]) == "dead"
     assert worst(["available", "pending"]) == "pending"
     assert worst([]) == "available"
-    assert [of_collector(state) for state in ("waiting", "dead", "refused", "not_started", "standby")] == [
-        "available", "dead", "dead", "pending", "available",
+    assert [of_collector(state) for state in ("waiting", "dead", "refused", "not_started")] == [
+        "available", "dead", "dead", "pending",
     ]  # fmt: skip
