@@ -62,8 +62,8 @@ test-fast: setup ## Tests that need no server and take no time
 servers: ## Install MariaDB and Redis for the tests if they are missing
 	@bash tests/install_servers.sh
 
-bench: setup ## Run the benchmarks and print their figures
-	$(BIN)/python -m benchmarks
+bench: setup servers ## Run the benchmarks and print their figures (PART="quota start" for some of them)
+	$(BIN)/python -m benchmarks $(PART)
 
 clean: ## Remove what the tools left behind, and the environment
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

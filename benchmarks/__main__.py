@@ -34,7 +34,7 @@ def parts() -> Iterator[str]:
             yield path.stem
 
 
-def measure(part: ModuleType, console: Console) -> None:
+def run(part: ModuleType, console: Console) -> None:
     """Run one part, print and write what it found."""
     from benchmarks.figures import plain, show, write
 
@@ -58,7 +58,7 @@ def main() -> int:
     console, failed = Console(), 0
     for name in wanted:
         try:
-            measure(importlib.import_module(f"benchmarks.{name}"), console)
+            run(importlib.import_module(f"benchmarks.{name}"), console)
         except Exception:  # noqa: BLE001  # the other parts are still worth measuring
             traceback.print_exc()
             failed += 1

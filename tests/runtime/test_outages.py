@@ -177,3 +177,59 @@ async def test_a_full_database_keeps_the_answer_and_goes_on_when_there_is_room(
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await node.close()
+
+
+@pytest.mark.slow
+async def test_two_clusters_at_once_have_one_owner_and_hand_over(
+    simulate: Any, settings_for: Callable[..., Settings]
+):
+    """An upgrade: the new cluster's collector stands by, takes over when the old one stops, and nothing doubles."""
+    address = simulate("--speed", "20", "--no-limits", "--start", "2026-05-01T08:00:30+00:00")
+    settings = settings_for(address, history=timedelta(hours=3))
+    members = ["coingecko.prices", "coingecko.bars_1h"]
+    nodes = [await open_with(settings), await open_with(settings)]
+    await nodes[0].store.database.prepare(simulated=True)
+    await nodes[0].declare(nodes[0].clock.now())
+    old, new = (
+        Shard(node, "collect-0", members, WALL, owner)
+        for node, owner in zip(nodes, ("old", "new"), strict=True)
+    )
+    tasks = [asyncio.create_task(old.run())]
+    try:
+
+        async def owned() -> bool:
+            return len(await slots(nodes[0])) > 0
+
+        await until(owned)
+        tasks.append(asyncio.create_task(new.run()))
+
+        async def further() -> bool:
+            return len({slot for _, slot in await slots(nodes[0])}) >= 2
+
+        await until(further)
+        assert new.lease is None, "the second one stands by"
+        stale = old.lease
+        assert stale is not None
+        tasks[0].cancel()
+        await asyncio.gather(tasks[0], return_exceptions=True)
+        await old.release()
+
+        async def taken() -> bool:
+            return new.lease is not None and len({slot for _, slot in await slots(nodes[1])}) >= 4
+
+        await until(taken)
+        assert new.lease is not None
+        assert new.lease.fence > stale.fence
+        stored = await slots(nodes[1])
+        assert len(stored) == len(set(stored))
+        seen = sorted({slot for _, slot in stored})
+        assert seen == [seen[0] + n * timedelta(minutes=5) for n in range(len(seen))]
+        async with httpx.AsyncClient(base_url=address) as http:
+            asked = (await http.get("/sim/ledger?path=*/coins/markets")).json()["arrivals"]
+        assert len(asked) <= len(seen) + 1, "two collectors never spend the same call twice"
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for node in nodes:
+            await node.close()
