@@ -31,6 +31,7 @@ KEPT_HEADERS = {
 }
 STRUCK_OUT = b"[key]"
 LARGEST_BODY = 64 * 2**20
+EXPIRED_TURNS = 10  # in a row; more would be spent on nothing while two machines' clocks differ
 TOTAL_SECONDS = 60.0
 
 HttpClient = httpx.AsyncClient
@@ -76,9 +77,14 @@ class HttpApi:
                 await self.clock.sleep(wait)
 
     async def _once(self, path: str, params: dict[str, str]) -> Page:
-        turn = await self.turns.turn(self.priority)
-        while self.clock.now() > turn.expires:  # came too late to be used: spent, ask again
+        for _ in range(EXPIRED_TURNS):
             turn = await self.turns.turn(self.priority)
+            if self.clock.now() <= turn.expires:
+                break  # else it came too late to be used: it is spent, ask again
+        else:
+            raise Transient(
+                self.source.name, f"{EXPIRED_TURNS} turns in a row came too late: do the clocks agree?"
+            )
         page = await self._send(path, params)
         if (SIMULATED in page.headers) is not self.simulated:
             expected, found = (

@@ -17,6 +17,7 @@ from ray_app.runtime.opening import NAMESPACE, Assigned, Node, Opening
 
 LOOKUPS = 20  # a keeper that restarts is back within seconds
 PAUSE = 0.5  # seconds of wall time between lookups
+LOOK_AGAIN = 30.0  # seconds after which a client that goes without a keeper looks for one
 
 
 def keeper_name(release: str, scope: str) -> str:
@@ -79,6 +80,7 @@ class FarTurns:
     wall: Any  # a Clock on wall time: looking up an actor takes real seconds
     _actor: Any = None
     _near: Keeper | None = field(default=None)
+    _look_again: float = 0.0
 
     async def turn(self, priority: Priority) -> Turn:
         turn: Turn = await self._call("turn", priority, int(priority))
@@ -91,17 +93,21 @@ class FarTurns:
         await self._call("told", allowance, allowance)
 
     async def _call(self, method: str, near: Any, far: Any) -> Any:
-        for _ in range(LOOKUPS):
-            if self._near is not None:
-                break
+        now = asyncio.get_running_loop().time()
+        lookups = LOOKUPS if self._near is None else int(now >= self._look_again)
+        for _ in range(lookups):
             try:
                 if self._actor is None:
                     name = keeper_name(self.node.release, self.assigned.scope)
                     self._actor = ray.get_actor(name, namespace=NAMESPACE)
-                return await getattr(self._actor, method).remote(far)
+                answer = await getattr(self._actor, method).remote(far)
+                self._near = None  # back at the one keeper, where priorities are weighed against each other
+                return answer
             except (ValueError, RayActorError):
                 self._actor = None
                 await self.wall.sleep(PAUSE)
         if self._near is None:
             self._near = keeper_for(self.node, self.assigned)
+        if lookups:
+            self._look_again = asyncio.get_running_loop().time() + LOOK_AGAIN
         return await getattr(self._near, method)(near)

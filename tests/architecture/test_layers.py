@@ -66,7 +66,7 @@ ONLY_IN: dict[tuple[str, ...], set[str]] = {
 # Part of the extra `models`, which a node may lack: imported inside the function that needs them.
 NEVER_AT_IMPORT = {"torch", "transformers"}
 OUTSIDE_THE_PACKAGE = {"tests", "benchmarks", "jobs"}
-LINES = {"ray_app": 300, "jobs": 60, "tests": 300, "benchmarks": 300}
+LINES = {"ray_app": 300, "jobs": 60, "tests": 450, "benchmarks": 300}  # a test file may try one part whole
 # path -> why it is one file although it is long
 LONGER: dict[str, str] = {}
 NAMES_WITHOUT_A_CONCEPT = {

@@ -1,5 +1,7 @@
 """One stream being collected from a simulated upstream into a store, with everything that happened written down."""
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from copy import deepcopy
@@ -17,6 +19,7 @@ from ray_app.connect.api import HttpApi, client
 from ray_app.connect.simulated import simulator_clock
 from ray_app.model.clock import SimulatedClock
 from ray_app.model.collected import Collected, Lease
+from ray_app.model.completeness import Schedule, spans
 from ray_app.model.quota import Priority
 from ray_app.model.source import Page, Plan, Stream
 from ray_app.model.timerange import Coverage, TimeRange
@@ -24,9 +27,10 @@ from ray_app.sources.coingecko import PRICES, SOURCE
 from ray_app.store.facts import Committed
 from ray_app.store.reading import Fact
 from ray_app.store.store import Store
-from tests.connect.conftest import KEY, Counted, Simulated, answering, simulate
+from tests.connect.conftest import KEY, START, Counted, Simulate, Simulated, answering, simulate
+from tests.store.conftest import prepared_sqlite
 
-__all__ = ["answering", "simulate"]
+__all__ = ["answering", "prepared_sqlite", "simulate"]
 DAY = timedelta(days=1)
 
 
@@ -102,7 +106,7 @@ Collect = Callable[..., Awaitable[Collecting]]
 
 
 @pytest.fixture
-async def collecting(tmp_path: Path) -> AsyncIterator[Collect]:
+async def collecting(tmp_path: Path, prepared_sqlite: Path) -> AsyncIterator[Collect]:
     """Collect a stream of the paid plan from a simulator; by default into a new SQLite file, without a quota."""
     async with AsyncExitStack() as stack:
 
@@ -120,9 +124,12 @@ async def collecting(tmp_path: Path) -> AsyncIterator[Collect]:
         ) -> Collecting:
             plan = plan or SOURCE.plan("paid")
             stream = replace(stream, attempts=attempts)
+            if not database and not (tmp_path / "node.db").exists():
+                shutil.copy(prepared_sqlite, tmp_path / "node.db")
             store = Store(database or f"sqlite+aiosqlite:///{tmp_path}/node.db", str(tmp_path / "raw"))
             stack.push_async_callback(store.close)
-            await store.database.prepare(simulated=True)
+            if database:
+                await store.database.prepare(simulated=True)
             lease = await store.leases.acquire("shard", "me")
             assert lease is not None
             http = client()
@@ -144,3 +151,31 @@ async def collecting(tmp_path: Path) -> AsyncIterator[Collect]:
             return Collecting(running, books, simulated, clock, turns)
 
         yield made
+
+
+@pytest.fixture
+def simulated(simulate: Simulate) -> Simulated:
+    """The paid plan, without limits, 40 coins, its time standing still until somebody waits for it."""
+    return simulate(limits=False)
+
+
+async def run(collecting: Collecting, reports: int) -> None:
+    """Let it run on its own until it has reported so often, then stop it."""
+    task = asyncio.create_task(collecting.running.run())
+    async with asyncio.timeout(30):
+        while len(collecting.books.reports) < reports and not task.done():
+            await asyncio.wait([task], timeout=0.005)
+    if task.done():
+        task.result()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def state(it: Collecting, partition: str, start: datetime) -> str:
+    """Of one interval, from what the store has."""
+    stream = it.running.stream
+    expected = Schedule(stream.grain, stream.every, stream.settle, stream.offers, START - 365 * DAY)
+    over = TimeRange(start, start + stream.grain)
+    tried, cursors = await it.books.verify(stream, it.running.name, partition, over)
+    (span,) = spans(expected, over, it.clock.now(), tried, cursors)
+    return span.state

@@ -15,16 +15,11 @@ from ray_app.model.symbols import load_registry
 from ray_app.model.timerange import Coverage, TimeRange, floor
 from ray_app.sources.coingecko import BARS, BARS_OF_HALVES, CHART, PRICES, SOURCE
 from tests.collect.conftest import Collect, Collecting
-from tests.connect.conftest import START, Simulate, Simulated
+from tests.connect.conftest import START, Simulated
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 END = floor(START - DAY, DAY)
 RANGE = TimeRange(END - 70 * DAY, END)
-
-
-@pytest.fixture
-def simulated(simulate: Simulate) -> Simulated:
-    return simulate(limits=False)
 
 
 def backfill(it: Collecting, *coins: str, over: TimeRange = RANGE, told: list[Any] | None = None) -> Backfill:

@@ -1,10 +1,12 @@
 """A simulated upstream behind a real server, and the polite client that asks it."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,6 +20,12 @@ from ray_app.simulator.coins import Listing
 from ray_app.simulator.config import SimulatorConfig
 from ray_app.simulator.server import running
 from ray_app.sources.coingecko import PRICES, SOURCE
+from ray_app.store.quota import Quotas
+from ray_app.store.store import Store
+from tests.connect.turns import T0, THIRTY
+from tests.store.conftest import prepared_sqlite
+
+__all__ = ["prepared_sqlite"]
 
 START = datetime(2026, 6, 1, 10, 3, 21, tzinfo=UTC)
 LISTINGS = (
@@ -158,6 +166,15 @@ async def asking() -> AsyncIterator[Callable[..., Asking]]:
         yield made
 
 
+Ask = Callable[..., Asking]
+Answering = Callable[[Callable[[bytes], bytes]], Awaitable[str]]
+MARKETS = {"vs_currency": "usd", "ids": "bitcoin"}
+
+
+async def markets(asking: Asking) -> Page:
+    return await asking.api.get("/coins/markets", **MARKETS)
+
+
 @pytest.fixture
 async def answering() -> AsyncIterator[Callable[..., Awaitable[str]]]:
     """A server that answers each request as told, byte for byte."""
@@ -185,3 +202,18 @@ def http_answer(body: bytes, status: str = "200 OK", **headers: str) -> bytes:
     }
     lines = "".join(f"{name}: {value}\r\n" for name, value in told.items())
     return f"HTTP/1.1 {status}\r\n{lines}\r\n".encode() + body
+
+
+@pytest.fixture
+async def ledger(tmp_path: Path, prepared_sqlite: Path) -> AsyncIterator[Quotas]:
+    """The quota rows of a new store, with one scope of 30 a minute declared."""
+    shutil.copy(prepared_sqlite, tmp_path / "node.db")
+    store = Store(f"sqlite+aiosqlite:///{tmp_path}/node.db", str(tmp_path / "raw"))
+    await store.quotas.declare("scope", THIRTY, T0)
+    yield store.quotas
+    await store.close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(T0)

@@ -1,6 +1,9 @@
 """A store on either database: an empty SQLite file, or an empty database on a real MariaDB."""
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +45,21 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+def prepared_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared store without data, to be copied: making one takes longer than most tests."""
+    path = tmp_path_factory.mktemp("prepared") / "node.db"
+
+    async def prepare() -> None:
+        store = Store(f"sqlite+aiosqlite:///{path}", str(path.parent / "raw"))
+        await store.database.prepare(simulated=True)
+        await store.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(prepare())).result()
+    return path
+
+
 @pytest.fixture
 async def opened(database_url: str, tmp_path: Path) -> AsyncIterator[Callable[..., Store]]:
     """Open the database any number of times, as several processes would."""
@@ -56,9 +74,12 @@ async def opened(database_url: str, tmp_path: Path) -> AsyncIterator[Callable[..
 
 
 @pytest.fixture
-async def node(opened: Callable[..., Store]) -> Open:
+async def node(opened: Callable[..., Store], prepared_sqlite: Path) -> Open:
     store = opened()
-    await store.database.prepare(simulated=True)
+    if store.database.is_sqlite:
+        shutil.copy(prepared_sqlite, str(store.database.url.database))
+    else:
+        await store.database.prepare(simulated=True)
     lease = await store.leases.acquire("shard", "me")
     assert lease is not None
     return Open(store, lease)

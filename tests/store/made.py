@@ -9,6 +9,8 @@ from ray_app.model.collected import Collected, Outcome, SetAside
 from ray_app.model.records import Bar, Price, Record
 from ray_app.model.source import Page, Slice
 from ray_app.model.timerange import TimeRange
+from ray_app.store.reading import NOW, Fact, Point
+from ray_app.store.store import Store
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -24,6 +26,9 @@ def page(
         "params": {"vs_currency": "usd"}, "status": 200, "headers": {"date": "then"}
     } | more  # fmt: skip
     return Page(source="coingecko", stream=stream, path=path, body=body, asked_at=at, received_at=at, **told)
+
+
+ALWAYS = TimeRange(T0 - 1000 * DAY, T0 + 1000 * DAY)
 
 
 def price(coin: str, amount: str, slot: datetime = T0, **more: Any) -> Price:
@@ -67,3 +72,13 @@ def collected(
         set_aside=tuple((row, 0) for row in set_aside),
         topic=topic,
     )
+
+
+async def prices(store: Store, at: Point = NOW, *coins: str) -> list[Fact]:
+    """The stored prices of bitcoin and ethereum, or of the coins named."""
+    return await store.reading.between(Price, PRICES, coins or ("bitcoin", "ethereum"), ALWAYS, at)
+
+
+def told(facts: list[Fact]) -> list[tuple[str, int, Decimal]]:
+    """(coin, revision, price) of each."""
+    return [(fact.partition, fact.revision, fact.values["price"]) for fact in facts]

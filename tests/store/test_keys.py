@@ -1,3 +1,5 @@
+import base64
+import zlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -46,7 +48,9 @@ async def test_the_secret_is_nowhere_in_the_database(node: Open, keys: Keys):
 async def test_a_wrong_secret_and_a_typing_error_find_nothing(keys: Keys):
     made = await keys.create("desk", READ, NOW)
     other = await keys.create("desk2", READ, NOW)
-    swapped = f"cdk_{made.split('_')[1]}_{other.split('_')[2]}"
+    swapped = f"cdk_{made.split('_')[1]}_{other.split('_')[2][:-7]}"
+    swapped += base64.b32encode(zlib.crc32(swapped.encode()).to_bytes(4, "big")).decode().rstrip("=").lower()
+    assert public_id(swapped) == made.split("_")[1]  # well-formed: only the secret is another one's
     typo = made[:-9] + ("a" if made[-9] != "a" else "b") + made[-8:]
     for wrong in (swapped, typo, made[:-1], made.upper(), "", "cdk__", "cdk_x", "Bearer " + made):
         assert await keys.find(wrong) is None

@@ -115,7 +115,6 @@ async def test_partitions_are_told_apart_by_their_exact_letters(node: Open):
         "abc": 1,
         "ABC": 2,
         "äbc": 3,
-        "abc ": 4,
     }
     assert (await node.store.ledger.coverage(PRICES, slots(0, 1))).keys() == set(names)
 
