@@ -101,12 +101,14 @@ def serve_on_ray(port: int) -> Any:
     class Constant:
         pass
 
+    gateway: Any = Gateway
+    hello: Any = Constant
     serve.run(
-        Gateway.options(max_ongoing_requests=200).bind(open_gateway, "bench"),
+        gateway.options(max_ongoing_requests=200).bind(open_gateway, "bench"),
         name="gateway",
         route_prefix="/",
     )
-    serve.run(Constant.bind(), name="constant", route_prefix="/bench")
+    serve.run(hello.bind(), name="constant", route_prefix="/bench")
     return lambda: (serve.shutdown(), ray.shutdown())
 
 

@@ -23,7 +23,7 @@ import httpx
 
 from benchmarks.figures import Figure, at_most, exactly
 from ray_app.collect.running import Running
-from ray_app.commands.up import simulator
+from ray_app.commands.companions import simulator
 from ray_app.connect.keeper import slack
 from ray_app.connect.simulated import simulator_clock
 from ray_app.model.clock import Clock

@@ -8,6 +8,8 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,13 @@ import uvloop
 
 CONNECTIONS = 32
 STALE = 2.0  # seconds
+Check = Callable[[bytes, float], str]  # the body and when it was asked for; what is wrong, or nothing
 
 
 class Asking(asyncio.Protocol):
     """One connection that asks again as soon as it is answered."""
 
-    def __init__(self, request: bytes, until: float, done: asyncio.Future[None], check: Any) -> None:
+    def __init__(self, request: bytes, until: float, done: asyncio.Future[None], check: Check) -> None:
         self._request, self._until, self._done, self._check = request, until, done, check
         self.times: list[float] = []
         self.wrong: list[str] = []
@@ -83,16 +86,19 @@ class Prices:
         self._read = len(lines)
 
 
-async def load(port: int, path: str, key: str, seconds: float, check: Any) -> dict[str, Any]:
+def _same(one: Asking) -> Asking:
+    return one
+
+
+async def load(port: int, path: str, key: str, seconds: float, check: Check) -> dict[str, Any]:
     request = f"GET {path} HTTP/1.1\r\nHost: node\r\nAuthorization: Bearer {key}\r\n\r\n".encode()
     loop = asyncio.get_running_loop()
     began = time.perf_counter()
     asking = []
     for _ in range(CONNECTIONS):
         done = loop.create_future()
-        _, protocol = await loop.create_connection(
-            lambda done=done: Asking(request, began + seconds, done, check), "127.0.0.1", port
-        )
+        one = Asking(request, began + seconds, done, check)
+        _, protocol = await loop.create_connection(partial(_same, one), "127.0.0.1", port)
         asking.append((protocol, done))
     await asyncio.gather(*(done for _, done in asking))
     took = time.perf_counter() - began
@@ -108,11 +114,11 @@ async def load(port: int, path: str, key: str, seconds: float, check: Any) -> di
     }
 
 
+def constant(body: bytes, _: float) -> str:
+    return "" if body == b'{"price":1}' else "wrong body"
+
+
 if __name__ == "__main__":
     port, path, key, seconds, committed = sys.argv[1:]
-    checked = (
-        Prices(Path(committed))
-        if committed
-        else lambda body, _: "" if body == b'{"price":1}' else "wrong body"
-    )
+    checked: Check = Prices(Path(committed)) if committed else constant
     sys.stdout.write(json.dumps(uvloop.run(load(int(port), path, key, float(seconds), checked))))

@@ -21,7 +21,7 @@ import ray
 from benchmarks.figures import Figure, at_least, at_most, exactly
 from benchmarks.judge import MINUTE_MS, Arrival, downtime, judge
 from ray_app.app import open_with
-from ray_app.commands.up import simulator
+from ray_app.commands.companions import simulator
 from ray_app.model.clock import SystemClock
 from ray_app.model.errors import RateLimited
 from ray_app.model.quota import Priority

@@ -114,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def up(settings: Settings, args: argparse.Namespace) -> int:
     """Start, say how to ask, wait for Ctrl-C, stop."""
     from ray_app.commands import up as laptop
+    from ray_app.commands.companions import CannotStart
     from ray_app.commands.progress import Progress
 
     simulate = [*DEMO_ARGUMENTS, *(word for folder in args.data for word in ("--data", folder))]
@@ -129,7 +130,7 @@ def up(settings: Settings, args: argparse.Namespace) -> int:
         with laptop.node(settings, demo=args.demo, say=progress.say, simulate=simulate) as started:
             progress.done(started)
             laptop.until_interrupted()
-    except laptop.CannotStart as error:
+    except CannotStart as error:
         progress.stop()
         print(f"crypto-data: {error}", file=sys.stderr)
         return 2

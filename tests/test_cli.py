@@ -81,6 +81,21 @@ async def test_a_schedule_that_does_not_fit_refuses_to_start(
     await node.close()
 
 
+def test_up_refuses_a_schedule_that_does_not_fit(tmp_path: Path, simulate: Any):
+    settings = {"data_dir": str(tmp_path), "upstreams": simulate(), "port": "0", "dashboard_port": "0"}
+    said = refused(run("up", **settings, coingecko_plan="demo", coingecko_minutes="5"))
+    assert said.splitlines()[-1].startswith("crypto-data: coingecko on plan demo: ")
+    assert "more than 10,000 calls a month" in said
+
+
+def test_up_names_the_key_that_the_only_source_lacks(tmp_path: Path):
+    said = refused(run("up", data_dir=str(tmp_path), coingecko_plan="paid", port="0", dashboard_port="0"))
+    assert said.splitlines()[-1] == (
+        "crypto-data: no source is configured: set CRYPTO_DATA_COINGECKO_PRO_KEY in .env, "
+        "or choose a plan that needs no key"
+    )
+
+
 def test_keys_are_made_shown_once_listed_and_revoked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ):

@@ -42,7 +42,7 @@ def processes(mark: str) -> list[str]:
 class Up:
     """One `crypto-data up --demo` as a process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *arguments: str, **settings: str) -> None:
         self.port, self.dashboard = free_port(), free_port()
         self.mark = f"{os.getpid()}-{folder.name}-{self.port}"
         self.environment = {
@@ -55,9 +55,10 @@ class Up:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": "0123456789abcdef0123456789abcdef",
         }
+        self.environment |= {f"CRYPTO_DATA_{name.upper()}": value for name, value in settings.items()}
         self.log = folder / "up.log"
         with self.log.open("w") as log:
-            command = [str(BIN / "crypto-data"), "up", "--demo"]
+            command = [str(BIN / "crypto-data"), "up", *arguments]
             self.process = subprocess.Popen(command, cwd=REPO, env=self.environment, stdout=log, stderr=log)
 
     def started(self) -> str:
@@ -78,7 +79,7 @@ class Up:
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    node = Up(tmp_path_factory.mktemp("up"))
+    node = Up(tmp_path_factory.mktemp("up"), "--demo")
     try:
         yield node
     finally:
@@ -202,3 +203,26 @@ def test_ctrl_c_leaves_no_process_behind(up: Up) -> None:
     while processes(up.mark) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert processes(up.mark) == []
+
+
+@pytest.mark.slow
+def test_without_demo_it_serves_the_plan_of_the_settings_and_makes_the_first_key(
+    tmp_path: Path, simulate: Any
+) -> None:
+    node = Up(tmp_path, upstreams=simulate("--plan", "keyless", "--coins", "90"), coingecko_plan="keyless")
+    try:
+        text = node.started()
+        key = re.search(r"cdk_\w+", text)
+        assert key is not None, text
+        ask = f"curl -s -H 'Authorization: Bearer {key[0]}' http://127.0.0.1:{node.port}"
+        deadline = time.monotonic() + 60
+        while (price := curl(node, f"{ask}/api/v1/prices/current/bitcoin")).get("symbol") != "BTC":
+            assert time.monotonic() < deadline, price
+            time.sleep(0.5)
+        assert price["meta"]["simulated"] is True
+        (quota,) = curl(node, f"{ask}/api/v1/quotas")["data"]
+        assert quota["scope"] == "coingecko-keyless"
+        (stored,) = (tmp_path / "node").glob("node.db")
+        assert stored.exists()
+    finally:
+        assert node.stop() == 0

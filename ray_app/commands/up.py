@@ -9,7 +9,6 @@ import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -17,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ray_app.commands.companions import CannotStart, Say, need_port, simulator, valkey
 from ray_app.commands.progress import Started
 from ray_app.settings import PREFIX, Settings
 
@@ -31,80 +31,6 @@ RAY_ENVIRONMENT = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "ray_app.serve.edge:middlewares",
 }
-
-
-Say = Callable[[str], None]
-
-
-class CannotStart(Exception):
-    """Something outside is in the way; the text says what to do."""
-
-
-def need_port(name: str, host: str, port: int) -> None:
-    """Raise CannotStart when somebody listens there already."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            setting = PREFIX + name.upper()
-            raise CannotStart(
-                f"{host}:{port} cannot be used ({error.strerror}): stop what listens there or set {setting}"
-            ) from None
-
-
-@contextlib.contextmanager
-def simulator(settings: Settings, arguments: list[str], say: Say) -> Iterator[str]:
-    """The built-in simulator as a process of its own; its address."""
-    say("starting the simulator of the upstreams")
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    port_file = settings.data_dir / f"simulator-{os.getpid()}.port"
-    command = [
-        sys.executable,
-        "-m",
-        "ray_app.simulator",
-        "--port",
-        "0",
-        "--port-file",
-        str(port_file),
-        *arguments,
-    ]
-    with (settings.data_dir / "simulator.log").open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603  # our own simulator
-            command, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        deadline = time.monotonic() + 30
-        while not (port_file.exists() and port_file.read_text().strip()):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise CannotStart(f"the simulator did not start; see {settings.data_dir / 'simulator.log'}")
-            time.sleep(0.02)
-        yield f"http://127.0.0.1:{port_file.read_text().strip()}"
-    finally:
-        port_file.unlink(missing_ok=True)
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-@contextlib.contextmanager
-def valkey(settings: Settings, say: Say) -> Iterator[str]:
-    """The hot side: the address in the settings, or an embedded Valkey."""
-    if settings.redis_url:
-        yield settings.redis_url
-        return
-    from ray_app.store.embedded import EmbeddedValkey
-
-    say("starting Valkey")
-    server = EmbeddedValkey(settings.data_dir / "valkey")
-    url = server.start()
-    try:
-        yield url
-    finally:
-        server.stop()
 
 
 def export(settings: Settings, **changes: Any) -> Settings:
@@ -128,25 +54,38 @@ def export(settings: Settings, **changes: Any) -> Settings:
     return Settings.read()
 
 
-async def prepare(settings: Settings, demo: bool) -> str | None:
-    """Bring the database to its shape; a new API key when there is none yet (a demo makes one at each start)."""
+async def prepare(settings: Settings, demo: bool, say: Say) -> str | None:
+    """Bring the database to its shape and write the catalogue; a new API key when there is none yet.
+
+    A demo makes one at each start. Raises ValueError for a schedule that no upstream plan fits, CannotStart
+    when no source is configured at all.
+    """
+    from ray_app.app import open_with
     from ray_app.model.clock import SystemClock
     from ray_app.store.keys import SCOPES
-    from ray_app.store.store import Store
 
-    store = Store(settings.database, settings.raw)
+    node = await open_with(settings)
     try:
-        await store.database.prepare(simulated=settings.simulated)
-        now = SystemClock().now()
+        await node.store.database.prepare(simulated=settings.simulated)
+        await node.declare(node.clock.now())
+        missing = [a for a in node.assigned if a.missing]
+        for assigned in missing:
+            say(f"{assigned.source.name} is not configured: set {PREFIX}{assigned.missing.upper()}")
+        if len(missing) == len(node.assigned):
+            needed = ", ".join(f"{PREFIX}{a.missing.upper()}" for a in missing)
+            raise CannotStart(
+                f"no source is configured: set {needed} in .env, or choose a plan that needs no key"
+            )
+        now, keys = SystemClock().now(), node.store.keys
         if demo:
-            for key in await store.keys.list("demo"):
-                await store.keys.revoke(key.id, now)
-            return await store.keys.create("demo", frozenset(SCOPES), now, per_hour=100_000, burst=6_000)
-        if not await store.keys.list():
-            return await store.keys.create("first", frozenset(SCOPES), now)
+            for key in await keys.list("demo"):
+                await keys.revoke(key.id, now)
+            return await keys.create("demo", frozenset(SCOPES), now, per_hour=100_000, burst=6_000)
+        if not await keys.list():
+            return await keys.create("first", frozenset(SCOPES), now)
         return None
     finally:
-        await store.close()
+        await node.close()
 
 
 @contextlib.contextmanager
@@ -229,7 +168,10 @@ def deploy(settings: Settings) -> None:
 
 
 def wait_until_serving(settings: Settings, key: str | None, failed: Callable[[], str | None]) -> str:
-    """Wait for the first price, or for readiness when there is no key to ask with; the address."""
+    """Wait for the first price with a demo's key, else until the node is ready; the address.
+
+    A real upstream may be out of reach for hours: a node that says so is a node that works.
+    """
     import httpx
 
     address = f"http://{settings.host}:{settings.port}"
@@ -273,12 +215,11 @@ def node(settings: Settings, *, demo: bool, say: Say, simulate: list[str] | None
         settings = export(settings, redis_url=stack.enter_context(valkey(settings, say)))
         say("preparing the database")
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        key = asyncio.run(prepare(settings, demo))
+        key = asyncio.run(prepare(settings, demo, say))
         dashboard = stack.enter_context(ray_and_serve(settings, say))
-        say("waiting for the first price")
-        yield Started(
-            wait_until_serving(settings, key, deployment_problem), dashboard, key, settings.simulated
-        )
+        say("waiting for the first price" if demo else "waiting until it is ready")
+        address = wait_until_serving(settings, key if demo else None, deployment_problem)
+        yield Started(address, dashboard, key, settings.simulated)
         say("stopping")
 
 

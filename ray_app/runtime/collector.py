@@ -133,6 +133,7 @@ class CollectorActor:
                     raise failed
             if self._task is None:
                 node = await self._opening()
+                await node.store.database.prepare(simulated=node.simulated)
                 await node.declare(node.clock.now())
                 self._shard = Shard(node, self._name, self._members, SystemClock(), self._owner())
                 self._task = asyncio.create_task(self._shard.run())

@@ -78,8 +78,9 @@ async def test_a_killed_collector_is_back_with_nothing_lost_and_nothing_twice(
     settings = settings_for(address, history=timedelta(hours=6))
     node = await opened(settings)
     names = [f"coingecko.{stream.name}" for _, stream in node.streams()]
+    deployment: Any = Supervisor
     supervisor = serve.run(
-        Supervisor.bind(
+        deployment.bind(
             partial(open_with, settings), settings.release, ["coingecko-paid"], {"collect-0": names}
         ),
         name="killed",

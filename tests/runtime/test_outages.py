@@ -124,7 +124,7 @@ async def test_without_redis_collecting_goes_on_and_its_events_come_later(
                 return False
 
         await until(caught_up)
-        entries = await redis.xrange("crypto-data:events:prices")
+        entries: Any = await redis.xrange("crypto-data:events:prices")
         numbers = [int(number.split("-")[0]) for number, _ in entries]
         assert numbers == list(range(1, len(numbers) + 1)), "the same numbers, none missing, none twice"
     finally:
@@ -141,18 +141,20 @@ async def test_a_full_database_keeps_the_answer_and_goes_on_when_there_is_room(
     await node.store.database.prepare(simulated=True)
     await node.declare(node.clock.now())
 
+    ceiling: dict[str, int] = {}
+
     async def limit(pages: int) -> None:
         """SQLite's own ceiling of a file, per connection: the same error as a full disk."""
         async with node.store.database.write() as connection:
             size = (await connection.exec_driver_sql("PRAGMA page_count")).scalar_one()
-        node.store.database.limit = size + pages
+        ceiling["pages"] = size + pages
         await node.store.database.engine.dispose()
 
     from sqlalchemy import event
 
     @event.listens_for(node.store.database.engine.sync_engine, "connect")
-    def ceiling(dbapi: Any, _: Any) -> None:
-        if pages := getattr(node.store.database, "limit", None):
+    def limited(dbapi: Any, _: Any) -> None:
+        if pages := ceiling.get("pages"):
             cursor = dbapi.cursor()
             cursor.execute(f"PRAGMA max_page_count={pages}")
             cursor.close()
