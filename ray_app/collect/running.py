@@ -175,6 +175,8 @@ class Running:
                 wait = min(longest, wait * 2)
 
     def _priority(self, wanted: Slice, now: datetime) -> Priority:
+        if self.stream.offers is None:
+            return Priority.PRESENT
         if self._tries[wanted]:
             return Priority.HEAL
         fresh = now - self.stream.settle - 2 * self.stream.every

@@ -5,6 +5,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+# What a person can ask first, and what a start waits for.
+PRICE = "/api/v1/prices/current/BTC"
+HISTORY = "/api/v1/prices/historical/ETH?interval=4h&days=7"
+HEALTH = "/api/v1/health"
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -51,21 +56,13 @@ class Progress:
         """Print the address, the key, and three requests that work."""
         self._finish()
         took = time.monotonic() - self._began
-        ask = f"curl -s -H 'Authorization: Bearer {started.key or '$CRYPTO_DATA_API_KEY'}' {started.address}"
         kind = "simulated data" if started.simulated else "real upstreams"
         say(f"\nThe node serves after {took:.1f} s ({kind}).\n  API        {started.address}/docs")
         say(f"  dashboard  {started.dashboard} (token: ray get-auth-token)")
         if started.key:
             say(f"  API key    {started.key}")
         say("\nTry:")
-        for path in (
-            "/api/v1/prices/current/BTC",
-            "'/api/v1/prices/historical/ETH?interval=4h&days=7'",
-            "/api/v1/health",
-        ):
-            say(
-                f"  {ask}{path}"
-                if not path.startswith("'")
-                else f"  {ask.rsplit(' ', 1)[0]} '{started.address}{path[1:]}"
-            )
+        key = started.key or "$CRYPTO_DATA_API_KEY"
+        for path in (PRICE, HISTORY, HEALTH):
+            say(f"""  curl -s -H "Authorization: Bearer {key}" '{started.address}{path}'""")
         say("\nCtrl-C stops everything.")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ray_app.commands.companions import CannotStart, Say, need_port, simulator, valkey
-from ray_app.commands.progress import Started
+from ray_app.commands.progress import HISTORY, PRICE, Started
 from ray_app.settings import PREFIX, Settings
 
 CONFIG = Path(__file__).parents[2] / "serve_config.yaml"
@@ -168,26 +168,32 @@ def deploy(settings: Settings) -> None:
 
 
 def wait_until_serving(settings: Settings, key: str | None, failed: Callable[[], str | None]) -> str:
-    """Wait for the first price with a demo's key, else until the node is ready; the address.
+    """Wait until a demo's printed requests have something to show, else until the node is ready; the address.
 
     A real upstream may be out of reach for hours: a node that says so is a node that works.
     """
     import httpx
 
     address = f"http://{settings.host}:{settings.port}"
-    path = "/api/v1/prices/current/BTC" if key else "/ready"
+    waiting = {PRICE: '"current_price"', HISTORY: '"timestamp"'} if key else {"/ready": ""}
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     deadline = time.monotonic() + SERVING_WITHIN
     with httpx.Client(base_url=address, headers=headers, timeout=5) as http:
         while time.monotonic() < deadline:
+            path, shows = next(iter(waiting.items()))
             with contextlib.suppress(httpx.HTTPError):
-                if http.get(path).status_code == 200:
-                    return address
+                answer = http.get(path)
+                if answer.status_code == 200 and shows in answer.text:
+                    del waiting[path]
+                    if not waiting:
+                        return address
+                    continue
             if problem := failed():
                 raise CannotStart(problem)
             time.sleep(0.1)
+    asked = f"{address}{next(iter(waiting))}"
     raise CannotStart(
-        f"no answer from {address}{path} within {SERVING_WITHIN:.0f} s; see the Ray dashboard and its logs"
+        f"no answer from {asked} within {SERVING_WITHIN:.0f} s; see the Ray dashboard and its logs"
     )
 
 

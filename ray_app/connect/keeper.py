@@ -154,10 +154,10 @@ class Keeper:
             return None
         state = await self._ledger.state(self.scope, now)
         left = self._quota.per_month - state.spent + len(self._turns)
-        if priority is not Priority.LIVE:
+        if priority > Priority.LIVE:
             left -= ceil(self._live_per_day * ((next_month(now) - now) / timedelta(days=1)))
         if left <= 0:
-            kept = "" if priority is Priority.LIVE else " beyond what live collection needs"
+            kept = "" if priority <= Priority.LIVE else " beyond what live collection needs"
             raise RateLimited(
                 self.scope,
                 f"{state.spent} of {self._quota.per_month} calls of this month are spent; none left{kept}",

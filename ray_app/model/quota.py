@@ -11,9 +11,10 @@ from ray_app.model.source import Quota
 class Priority(IntEnum):
     """Who goes first when turns are short."""
 
-    LIVE = 0
-    HEAL = 1
-    BACKFILL = 2
+    PRESENT = 0  # what an upstream tells only now: missed, it is lost for ever
+    LIVE = 1
+    HEAL = 2
+    BACKFILL = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,9 @@ async def test_who_is_more_urgent_goes_first(ledger: Quotas, clock: ManualClock)
         order.append(name)
 
     wanted = [("b1", BACKFILL), ("h1", HEAL), ("l1", LIVE), ("b2", BACKFILL), ("l2", LIVE), ("h2", HEAL)]
+    wanted.append(("p1", Priority.PRESENT))
     await asyncio.gather(*(one(name, priority) for name, priority in wanted))
-    assert order == ["l1", "l2", "h1", "h2", "b1", "b2"]
+    assert order == ["p1", "l1", "l2", "h1", "h2", "b1", "b2"]
 
 
 async def test_a_successor_begins_after_the_chunk_of_the_one_that_died(ledger: Quotas, clock: ManualClock):
