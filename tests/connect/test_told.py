@@ -1,32 +1,14 @@
 """What good answers say of the rate is believed before a refusal has to teach it."""
 
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
-
-import pytest
 
 from ray_app.connect.judge import allowance, remaining
 from ray_app.connect.keeper import Keeper
 from ray_app.model.clock import ManualClock
 from ray_app.model.quota import Allowance, Priority
-from ray_app.model.source import Page, Quota
+from ray_app.model.source import Page
 from ray_app.store.quota import Quotas
-from ray_app.store.store import Store
-
-T0 = datetime(2026, 3, 1, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
-THIRTY = Quota(30, MINUTE)
-
-
-@pytest.fixture
-async def ledger(tmp_path: Path) -> AsyncIterator[Quotas]:
-    store = Store(f"sqlite+aiosqlite:///{tmp_path}/node.db", str(tmp_path / "raw"))
-    await store.database.prepare(simulated=True)
-    await store.quotas.declare("scope", THIRTY, T0)
-    yield store.quotas
-    await store.close()
+from tests.connect.turns import MINUTE, T0, THIRTY
 
 
 def page(**headers: str) -> Page:
