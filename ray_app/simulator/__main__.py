@@ -15,7 +15,8 @@ from ray_app.simulator.server import Server, serve
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m ray_app.simulator",
-        description="Acts as CoinGecko under /cg-pro/api/v3 and /cg-public/api/v3, on a clock of its own.",
+        description="Acts as CoinGecko (/cg-pro/api/v3, /cg-public/api/v3) and as every other upstream, each under "
+        "the prefix that /sim tells, on a clock of its own.",
     )
     made.add_argument("--port", type=int, default=0, help="0 takes a free one")
     made.add_argument("--port-file", type=Path, help="the port is written there when all is ready")

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,19 +11,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ray_app.simulator.clock import instant, moment
-from ray_app.simulator.coingecko.wire import SIMULATED
-from ray_app.simulator.faults import CATALOGUE
 from ray_app.simulator.noise import STEP_SECONDS
 from ray_app.simulator.simulation import Simulation
 from ray_app.simulator.truth import STEP_MS
+from ray_app.simulator.upstream import Adjusts, Restores, Tells, Upstream
+from ray_app.simulator.wire import SIMULATED
 
 INTERVALS = {"5m": 1, "30m": 6, "hourly": 12, "4h": 48, "daily": 288}
 MOST_TRUTH_STEPS = 2_000_000
 Answering = Callable[[Request], Awaitable[Any]]
 
 
-def routes(simulation: Simulation) -> list[Route]:
-    admin = Admin(simulation)
+def routes(simulation: Simulation, upstreams: Sequence[Upstream] = ()) -> list[Route]:
+    admin = Admin(simulation, upstreams)
     return [
         Route("/sim", _json(admin.about), methods=["GET"]),
         Route("/sim/clock", _json(admin.clock), methods=["GET", "POST"]),
@@ -32,6 +32,8 @@ def routes(simulation: Simulation) -> list[Route]:
         Route("/sim/faults", _json(admin.faults), methods=["GET", "POST", "DELETE"]),
         Route("/sim/limits", _json(admin.limits), methods=["GET", "POST"]),
         Route("/sim/truth", _json(admin.truth), methods=["GET"]),
+        Route("/sim/truth/{name}", _json(admin.truth_of), methods=["GET"]),
+        Route("/sim/upstream/{name}", _json(admin.adjust), methods=["POST"]),
     ]
 
 
@@ -48,8 +50,9 @@ def _json(answering: Answering) -> Callable[[Request], Awaitable[Response]]:
 class Admin:
     """What the /sim routes do. ValueError, KeyError and TypeError become HTTP 400."""
 
-    def __init__(self, simulation: Simulation) -> None:
+    def __init__(self, simulation: Simulation, upstreams: Sequence[Upstream] = ()) -> None:
         self._simulation = simulation
+        self._upstreams = {upstream.name: upstream for upstream in upstreams}
 
     async def about(self, _: Request) -> dict[str, Any]:
         config = self._simulation.config
@@ -58,7 +61,8 @@ class Admin:
             "plan": config.plan,
             "seed": config.seed,
             "coins": len(self._simulation.world.truth.coins),
-            "faults": dict(CATALOGUE),
+            "upstreams": {name: upstream.prefix for name, upstream in self._upstreams.items()},
+            "faults": self._simulation.faults.catalogue,
         }
 
     async def clock(self, request: Request) -> dict[str, Any]:
@@ -108,6 +112,9 @@ class Admin:
             asked = _known(await _object(request), names)
             if asked.get("restore"):
                 limits.restore()
+                for upstream in self._upstreams.values():
+                    if isinstance(upstream, Restores):
+                        upstream.restore()
             if "plan" in asked:
                 limits.change(
                     asked["plan"], asked.get("per_minute"), asked.get("credits"), asked.get("history_days")
@@ -116,6 +123,20 @@ class Admin:
                 limits.spend(asked.get("key", "key-1"), int(asked["spend"]), self._simulation.clock.now_ms())
             limits.enforced = bool(asked.get("enforced", limits.enforced))
         return {"enforced": limits.enforced, "plans": limits.told_all()}
+
+    async def truth_of(self, request: Request) -> Any:
+        """What one upstream tells tests about itself."""
+        upstream = self._upstreams[request.path_params["name"]]
+        if not isinstance(upstream, Tells):
+            raise ValueError(f"{upstream.name} tells no truth")
+        return upstream.truth(dict(request.query_params))
+
+    async def adjust(self, request: Request) -> Any:
+        """Change the settings of one upstream; the answer is what is in force now."""
+        upstream = self._upstreams[request.path_params["name"]]
+        if not isinstance(upstream, Adjusts):
+            raise ValueError(f"{upstream.name} has no settings")
+        return upstream.adjust(await _object(request))
 
     async def truth(self, request: Request) -> dict[str, Any]:
         """Bars that start in [from, to), as texts with every digit. Later ones are told too, not `final`."""

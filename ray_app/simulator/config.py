@@ -35,6 +35,10 @@ class SimulatorConfig:
     # Upstream says "31 days (744 candles)" a call, not which end is left out of the 745 in between.
     ohlc_end_included: bool = True
 
+    # How often a stream's server pings and how long it waits for the pong, in real time: Binance's numbers.
+    ws_ping_seconds: float = 20.0
+    ws_pong_seconds: float = 60.0
+
     def __post_init__(self) -> None:
         for plan in (self.plan, *self.keys.values()):
             if ALIASES.get(plan, plan) not in PLANS:

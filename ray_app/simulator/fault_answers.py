@@ -9,15 +9,13 @@ from ray_app.simulator.coingecko.answers import (
     RATE_LIMIT,
     TO_PRO_HOST,
     TO_PUBLIC_HOST,
-    Rejection,
     plain_error,
     status_error,
     too_old,
 )
 from ray_app.simulator.faults import Rule
+from ray_app.simulator.wire import HTML, JSON, Rejection
 
-HTML = "text/html; charset=UTF-8"
-JSON = "application/json; charset=utf-8"
 REASONS = {
     500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Temporarily Unavailable",
     504: "Gateway Time-out", 520: "Web server is returning an unknown error", 524: "A timeout occurred",

@@ -14,7 +14,7 @@ from typing import Any
 
 from ray_app.simulator.noise import fraction
 
-# id -> what happens, and the parameters that change it. Missing ids of the catalogue are no CoinGecko faults.
+# id -> what happens, and the parameters that change it. Upstreams add faults and words of their own.
 CATALOGUE: Mapping[str, str] = {
     "F01": "429 JSON with Retry-After (retry_after=7)",
     "F02": "429 JSON without Retry-After",
@@ -39,6 +39,7 @@ CATALOGUE: Mapping[str, str] = {
     "F23": "the plan's limit drops to per_minute=10 in silence, and stays so",
     "F24": "schema drift: kind=extra, strings, missing or integers; field=...",
     "F25": "units drift: kind=seconds, microseconds or cents",
+    "F26": "seconds of a stream: kind=stall (seconds=...), cut, shutdown (seconds=600), json, gap, duplicate, slow",
 }
 DEFAULT_KINDS = {
     "F11": "hang",
@@ -47,7 +48,9 @@ DEFAULT_KINDS = {
     "F20": "old",
     "F24": "extra",
     "F25": "seconds",
+    "F26": "stall",
 }
+STREAMING = "F26"  # the one fault that strikes the seconds of a stream, not arrivals
 
 # A little of everything that passes by itself; nothing that needs a human (F07-F09, F17) or stays (F23).
 WEATHER: Sequence[Mapping[str, Any]] = (
@@ -76,6 +79,12 @@ WEATHER: Sequence[Mapping[str, Any]] = (
     {"fault": "F22", "probability": 0.001},
     {"fault": "F24", "probability": 0.002},
     {"fault": "F25", "probability": 0.0005},
+    {"fault": "F26", "probability": 0.0005, "parameters": {"kind": "gap"}},  # of the seconds of a stream
+    {"fault": "F26", "probability": 0.0002, "parameters": {"kind": "json"}},
+    {"fault": "F26", "probability": 0.0002, "parameters": {"kind": "duplicate"}},
+    {"fault": "F26", "probability": 0.00005, "parameters": {"kind": "stall"}},
+    {"fault": "F26", "probability": 0.00005, "parameters": {"kind": "cut"}},
+    {"fault": "F26", "probability": 0.00001, "parameters": {"kind": "shutdown"}},
 )
 
 
@@ -136,7 +145,14 @@ class Faults:
     def __init__(self, seed: int = 0) -> None:
         self._numbers = itertools.count(1)
         self._seed = seed
+        self.catalogue = dict(CATALOGUE)
         self.rules: list[Rule] = []
+
+    def learn(self, more: Mapping[str, str]) -> None:
+        """Faults of one upstream: id -> what happens. A known id keeps its text and gets this one added."""
+        for fault, text in more.items():
+            known = self.catalogue.get(fault)
+            self.catalogue[fault] = text if known is None or text in known else f"{known}; {text}"
 
     def add(self, rule: Mapping[str, Any]) -> Rule:
         """Put a rule in force. ValueError: an unknown fault, name or value."""
@@ -144,8 +160,8 @@ class Faults:
         if unknown := set(rule) - known:
             raise ValueError(f"a rule has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
         fault = str(rule.get("fault", ""))
-        if fault not in CATALOGUE:
-            raise ValueError(f"no fault {fault!r}: choose from {', '.join(CATALOGUE)}")
+        if fault not in self.catalogue:
+            raise ValueError(f"no fault {fault!r}: choose from {', '.join(self.catalogue)}")
         probability, calls = rule.get("probability"), rule.get("calls", ())
         if probability is not None and not 0 <= float(probability) <= 1:
             raise ValueError(f"probability {probability} is not between 0 and 1")
@@ -165,7 +181,8 @@ class Faults:
     def clear(self) -> None:
         self.rules.clear()
 
-    def strike(self, path: str) -> Rule | None:
-        """The rule that spoils this arrival, if any."""
-        struck = [rule for rule in self.rules if rule.strikes(path)]
+    def strike(self, path: str, stream: bool = False) -> Rule | None:
+        """The rule that spoils this arrival, or this second of a `stream`, if any."""
+        meant = [rule for rule in self.rules if (rule.fault == STREAMING) == stream]
+        struck = [rule for rule in meant if rule.strikes(path)]
         return struck[0] if struck else None

@@ -15,6 +15,8 @@ from ray_app.simulator import admin
 from ray_app.simulator.coingecko.gate import Host
 from ray_app.simulator.config import SimulatorConfig
 from ray_app.simulator.simulation import Simulation
+from ray_app.simulator.upstream import UpstreamHost
+from ray_app.simulator.upstreams import sockets, upstreams
 
 HOME = "127.0.0.1"
 PREFIXES = {"/cg-pro/api/v3": True, "/cg-public/api/v3": False}  # path: for paid keys?
@@ -23,9 +25,16 @@ PATIENCE = 1  # seconds that open answers get when the server stops
 
 def build_app(config: SimulatorConfig) -> Starlette:
     """A simulator of its own: its clock starts now. ValueError: data folders that cannot be used."""
-    simulation = Simulation(config, SystemClock().now())
+    return app_of(Simulation(config, SystemClock().now()))
+
+
+def app_of(simulation: Simulation) -> Starlette:
+    """The routes of one simulation."""
     hosts = [Mount(prefix, app=Host(simulation, prefix, paid)) for prefix, paid in PREFIXES.items()]
-    return Starlette(routes=[*hosts, *admin.routes(simulation)])
+    others = upstreams(simulation)
+    hosts += [Mount(other.prefix, app=UpstreamHost(simulation, other)) for other in others]
+    hosts += [Mount(prefix, app=host) for prefix, host in sockets(simulation).items()]
+    return Starlette(routes=[*hosts, *admin.routes(simulation, others)])
 
 
 class Server(uvicorn.Server):
@@ -66,6 +75,10 @@ def make_server(config: SimulatorConfig) -> Server:
             date_header=False,
             timeout_graceful_shutdown=PATIENCE,
             timeout_keep_alive=60,
+            ws="websockets-sansio",
+            ws_per_message_deflate=False,
+            ws_ping_interval=config.ws_ping_seconds,
+            ws_ping_timeout=config.ws_pong_seconds,
         )
     )
 

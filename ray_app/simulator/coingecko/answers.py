@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 
 from ray_app.simulator.clock import iso
+from ray_app.simulator.wire import Rejection
 
 RATE_LIMIT = (
     "You've exceeded the Rate Limit. Please visit https://www.coingecko.com/en/api/pricing "
@@ -40,14 +41,6 @@ class Answer:
 
     body: str
     seconds: int
-
-
-class Rejection(Exception):
-    """An answer that is an error: HTTP status and JSON body."""
-
-    def __init__(self, status: int, body: str) -> None:
-        super().__init__(status, body)
-        self.status, self.body = status, body
 
 
 def plain_error(status: int, text: str) -> Rejection:

@@ -17,14 +17,12 @@ from ray_app.simulator.coingecko.answers import (
     RATE_LIMIT,
     TO_PRO_HOST,
     TO_PUBLIC_HOST,
-    Rejection,
     plain_error,
     status_error,
 )
 from ray_app.simulator.coingecko.cache import Cache, Copy
 from ray_app.simulator.coingecko.query import Ask
 from ray_app.simulator.coingecko.routes import answer
-from ray_app.simulator.coingecko.wire import Reply, client_left, send_broken, send_reply
 from ray_app.simulator.fault_answers import server_error, wrong_answer
 from ray_app.simulator.fault_bodies import spoil
 from ray_app.simulator.faults import Rule
@@ -32,9 +30,11 @@ from ray_app.simulator.ledger import Arrival
 from ray_app.simulator.noise import fraction, key
 from ray_app.simulator.plans import PLANS, Caller, OverLimit
 from ray_app.simulator.simulation import Simulation
+from ray_app.simulator.wire import Rejection, Reply, client_left, send_broken, send_reply
 
 PRO_KEY, DEMO_KEY = "x-cg-pro-api-key", "x-cg-demo-api-key"
 KEYS_IN_QUERY = {"x_cg_pro_api_key": PRO_KEY, "x_cg_demo_api_key": DEMO_KEY}
+IN_FRONT = [("Vary", "Accept-Encoding, Origin"), ("Server", "cloudflare")]
 UNCACHED = [("Cache-Control", "no-cache"), ("CF-Cache-Status", "MISS")]
 
 
@@ -77,17 +77,19 @@ class Host:
         except Rejection as rejected:
             rule = None if rule is not None and rule.fault == "F11" else rule
             reply = Reply(rejected.status, rejected.body.encode(), headers=list(UNCACHED))
-        date_ms, request_id = now_ms, f"{key(self._simulation.config.seed, 'request', arrival.number):016x}"
+        request_id = f"{key(self._simulation.config.seed, 'request', arrival.number):016x}"
+        reply.headers += [*IN_FRONT, ("X-Request-Id", request_id)]
+        date_ms = now_ms
         if rule is not None and rule.fault == "F21":
             _mark(rule, arrival)
             date_ms += round(float(rule.value("seconds", 3600)) * 1000)
         if rule is not None and rule.fault == "F11":
             _mark(rule, arrival)
-            if await send_broken(rule, receive, send, reply, date_ms, request_id):
+            if await send_broken(rule, receive, send, reply, date_ms):
                 arrival.status = reply.status
             return
         arrival.status = reply.status
-        await send_reply(send, reply, date_ms, request_id, "gzip" in headers.get("accept-encoding", ""))
+        await send_reply(send, reply, date_ms, "gzip" in headers.get("accept-encoding", ""))
 
     def _caller(
         self, headers: Mapping[str, str], query: Mapping[str, str], client: tuple[str, int]

@@ -1,8 +1,8 @@
-"""What there is: /ping, /key, /simple/supported_vs_currencies, /coins/list, /exchange_rates, /global."""
+"""What there is: /ping, /simple/supported_vs_currencies, /coins/list, /exchange_rates, /global, /search/trending."""
 
 import numpy as np
 
-from ray_app.simulator.coingecko.answers import PRO_ONLY, Answer, number, status_error, text
+from ray_app.simulator.coingecko.answers import PRO_ONLY, Answer, image, number, status_error, text
 from ray_app.simulator.coingecko.market import ranking
 from ray_app.simulator.coingecko.query import Ask
 from ray_app.simulator.coins import Coin
@@ -11,6 +11,7 @@ from ray_app.simulator.truth import STEPS_PER_DAY
 
 INACTIVE = tuple(f"sim-gone-{n:05d}" for n in range(1, 6))
 SHARES = 10  # coins whose share of the market /global tells
+WATCHED, SEARCHED, SEARCH_STEPS, SEARCH_SALT = 500, 15, 24, 110  # of 500 coins 15 are told, for 24 steps
 
 
 def ping(_: Ask) -> Answer:
@@ -91,3 +92,24 @@ def global_market(ask: Ask) -> Answer:
 
 def _amounts(rates: dict[str, float], amount: float) -> str:
     return "{" + ",".join(f'"{code}":{number(rate * amount)}' for code, rate in rates.items()) + "}"
+
+
+def trending(ask: Ask) -> Answer:
+    """The coins that are searched for most: others every two hours, the large ones more often."""
+    truth, ranked = ask.world.truth, ranking(ask.world, ask.step)[:WATCHED]
+    hour = np.array([ask.step // SEARCH_STEPS], dtype=np.int64)
+    drawn = [float(truth.draw(coin, SEARCH_SALT, hour)[0]) for coin in ranked.tolist()]
+    sought = np.array(drawn) ** np.sqrt(np.arange(1, len(ranked) + 1))
+    bitcoin = float(truth.told_in(ask.world.quotes["btc"], np.ones(1), np.array([ask.step]))[0])
+    rows = []
+    for score, place in enumerate(np.argsort(-sought, kind="stable")[:SEARCHED].tolist()):
+        index = int(ranked[place])
+        coin, usd = truth.coins[index], float(truth.path(index, np.array([ask.step]))[0])
+        rank = "null" if np.isnan(truth.circulating[index]) else str(place + 1)
+        images = ",".join(f'"{size}":{text(image(coin.id, size))}' for size in ("thumb", "small", "large"))
+        rows.append(
+            f'{{"item":{{"id":{text(coin.id)},"coin_id":{index + 1},"name":{text(coin.name)},'
+            f'"symbol":{text(coin.symbol.upper())},"market_cap_rank":{rank},{images},'
+            f'"slug":{text(coin.id)},"price_btc":{number(usd * bitcoin)},"score":{score}}}}}'
+        )
+    return Answer('{"coins":[' + ",".join(rows) + '],"exchanges":[]}', 600)

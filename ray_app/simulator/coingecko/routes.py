@@ -6,7 +6,14 @@ from collections.abc import Callable
 
 from ray_app.simulator.coingecko.answers import UNKNOWN_PATH, Answer, plain_error
 from ray_app.simulator.coingecko.charts import market_chart, market_chart_range
-from ray_app.simulator.coingecko.lists import coins_list, exchange_rates, global_market, ping, supported
+from ray_app.simulator.coingecko.lists import (
+    coins_list,
+    exchange_rates,
+    global_market,
+    ping,
+    supported,
+    trending,
+)
 from ray_app.simulator.coingecko.market import markets, simple_price
 from ray_app.simulator.coingecko.ohlc import ohlc, ohlc_range
 from ray_app.simulator.coingecko.query import Ask
@@ -22,6 +29,7 @@ PLAIN: dict[str, Callable[[Ask], Answer]] = {
     "/coins/markets": markets,
     "/exchange_rates": exchange_rates,
     "/global": global_market,
+    "/search/trending": trending,
 }
 OF_COIN: dict[str, Callable[[Ask, str], Answer]] = {
     "market_chart": market_chart,

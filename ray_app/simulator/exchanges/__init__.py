@@ -1,0 +1,1 @@
+"""Simulated exchanges: one market behind them all, and each venue's own way to tell it."""

@@ -1,0 +1,1 @@
+"""FRED and ALFRED, simulated: made-up series with a real life of releases, revisions and withdrawals."""

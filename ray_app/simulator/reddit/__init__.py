@@ -1,0 +1,1 @@
+"""Reddit: the token route of www.reddit.com and the API of oauth.reddit.com."""
