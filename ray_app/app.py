@@ -10,10 +10,10 @@ from datetime import timedelta
 from pydantic import BaseModel, ConfigDict
 from ray import serve
 
-from ray_app.connect.api import client
+from ray_app.connect.api import HttpClient, client
 from ray_app.connect.simulated import simulator_clock
 from ray_app.model.clock import Clock, SystemClock
-from ray_app.model.source import Plan
+from ray_app.model.source import Plan, Source
 from ray_app.model.symbols import load_registry
 from ray_app.observe.log import set_level
 from ray_app.runtime.opening import Assigned, Node
@@ -42,26 +42,63 @@ class GatewayArgs(BaseModel):
 
 
 def assignments(settings: Settings) -> tuple[Assigned, ...]:
-    """Every source with the plan that the settings name, its address and its key."""
+    """Every source with the plan that the settings name, its address and its secrets."""
     out = []
-    for source in all_sources().values():
-        plan = _plan(settings, source.plan(getattr(settings, f"{source.name}_plan", source.plans[0].name)))
-        key = settings.secret(plan.auth.setting) if plan.auth else None
+    contact = settings.secret("contact") or ""
+    for source in _wanted(settings):
+        plan = _plan(
+            settings, source, source.plan(getattr(settings, f"{source.name}_plan", source.plans[0].name))
+        )
+        names = plan.auth.settings if plan.auth else ()
+        secrets = [settings.secret(name) for name in names]
         if settings.simulated:
-            base_url, key = (
-                settings.upstreams.rstrip("/") + plan.simulated_at,
-                key or ("sim-key" if plan.auth else None),
-            )
+            base_url = settings.upstreams.rstrip("/") + plan.simulated_at
+            secrets = [s or _simulators(name) for name, s in zip(names, secrets, strict=True)]
         else:
             base_url = plan.base_url
-        missing = plan.auth.setting if plan.auth and not key else ""
-        out.append(Assigned(source=source, plan=plan, base_url=base_url, key=key, missing=missing))
+        missing = next((name for name, s in zip(names, secrets, strict=True) if not s), "")
+        out.append(
+            Assigned(
+                source=source,
+                plan=plan,
+                base_url=base_url,
+                secrets=tuple(s for s in secrets if s),
+                headers={
+                    k.lower(): v.replace("{contact}", contact).strip() for k, v in source.headers.items()
+                },
+                missing=missing,
+            )
+        )
     return tuple(out)
 
 
-def _plan(settings: Settings, plan: Plan) -> Plan:
-    """The plan with the poll interval that the settings ask for."""
-    if plan.name != settings.coingecko_plan or settings.coingecko_minutes is None:
+def _wanted(settings: Settings) -> list[Source]:
+    """The sources that the settings name. Raises ValueError for one that does not exist."""
+    known = all_sources()
+    if settings.sources.strip() == "all":
+        return list(known.values())
+    names = [name.strip() for name in settings.sources.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"CRYPTO_DATA_SOURCES: no source {unknown[0]!r}; there are {', '.join(known)}")
+    return [known[name] for name in names]
+
+
+def _simulators(setting: str) -> str:
+    """What the simulator takes for a secret that is not set."""
+    known = {
+        "reddit_id": "sim-id",
+        "reddit_secret": "sim-secret",
+        "contact": "Simulated Node node@example.com",
+    }
+    return known.get(setting, "sim-key")
+
+
+def _plan(settings: Settings, source: Source, plan: Plan) -> Plan:
+    """The plan with the poll interval and the money that the settings allow."""
+    if plan.dollars_per_call:
+        calls = int(settings.x_dollars_per_month / plan.dollars_per_call)
+        return replace(plan, quota=replace(plan.quota, per_month=calls))
+    if source.name != "coingecko" or settings.coingecko_minutes is None:
         return plan
     every = timedelta(minutes=settings.coingecko_minutes)
     streams = tuple(
@@ -71,12 +108,15 @@ def _plan(settings: Settings, plan: Plan) -> Plan:
     return replace(plan, streams=streams)
 
 
-async def open_clock(settings: Settings) -> Clock:
-    """The machine's time, or the simulator's."""
+async def open_clock(settings: Settings, http: HttpClient | None = None) -> Clock:
+    """The machine's time, or the simulator's. Only with `http` can it jump: that client asks the simulator to."""
     if not settings.simulated:
         return SystemClock()
-    async with client() as http:
-        return await simulator_clock(settings.upstreams.rstrip("/"), http)
+    address = settings.upstreams.rstrip("/")
+    if http is not None:
+        return await simulator_clock(address, http)
+    async with client() as for_once:
+        return await simulator_clock(address, for_once)
 
 
 async def open_node() -> Node:
@@ -87,16 +127,22 @@ async def open_node() -> Node:
 async def open_with(settings: Settings) -> Node:
     """The parts of a collecting process."""
     set_level(settings.log_level)
+    http = client()
+    try:
+        clock = await open_clock(settings, http)
+    except BaseException:
+        await http.aclose()
+        raise
     return Node(
         store=Store(settings.database, settings.raw),
         registry=load_registry(settings.instruments),
-        clock=await open_clock(settings),
+        clock=clock,
         assigned=assignments(settings),
         simulated=settings.simulated,
         reach=settings.history,
         redis_url=settings.redis_url,
         release=settings.release,
-        http=client(),
+        http=http,
     )
 
 
@@ -126,7 +172,7 @@ def build_collection(args: CollectionArgs) -> serve.Application:
     names = [f"{a.source.name}.{s.name}" for a in assigned for s in a.plan.streams]
     shards = {f"collect-{n}": names[n :: args.shards] for n in range(min(args.shards, len(names)))}
     bound: serve.Application = Supervisor.bind(  # type: ignore[attr-defined]  # a Deployment, untyped in Ray
-        open_node, args.release, [a.scope for a in assigned], shards
+        open_node, args.release, shards
     )
     return bound
 

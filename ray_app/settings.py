@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     upstreams: str = Field(
         "real", description="`real`, or the address of a simulator (http://127.0.0.1:port)"
     )
+    sources: str = Field(
+        "all", description="which upstreams to collect from: `all`, or names separated by commas"
+    )
     coingecko_plan: Literal["keyless", "demo", "paid"] = Field(
         "keyless", description="which CoinGecko plan to keep to"
     )
@@ -44,8 +47,26 @@ class Settings(BaseSettings):
     coingecko_minutes: int | None = Field(
         None, ge=1, le=1440, description="minutes between price polls; empty: the plan's own"
     )
+    fred_key: SecretStr | None = Field(None, description="FRED API key: macro series")
+    guardian_key: SecretStr | None = Field(None, description="Guardian Open Platform key: news")
+    reddit_id: SecretStr | None = Field(None, description="Reddit OAuth client id: social posts")
+    reddit_secret: SecretStr | None = Field(None, description="Reddit OAuth client secret")
+    x_token: SecretStr | None = Field(
+        None, description="X app-only bearer token: social posts, charged per post"
+    )
+    x_plan: Literal["sample", "full"] = Field(
+        "sample", description="ten posts of each search every two hours, or up to 500 every half-hour"
+    )
+    x_dollars_per_month: int = Field(
+        100, ge=0, description="the most that X may cost in a calendar month, in US dollars"
+    )
+    etherscan_key: SecretStr | None = Field(None, description="Etherscan API key: gas and supply of Ethereum")
+    contact: SecretStr | None = Field(
+        None, description="your name and e-mail address, which the SEC wants to be told with each request"
+    )
     history: timedelta = Field(
-        timedelta(days=2), description="how far back gaps are filled by themselves (ISO 8601: P30D)"
+        timedelta(days=2),
+        description="how far back gaps are filled by themselves; finer than an hour: two days at most (P30D)",
     )
     instruments: Path | None = Field(
         None, description="a file of further coins, one line each, like instruments.csv"

@@ -41,6 +41,7 @@ def settings_for(tmp_path: Path) -> Callable[..., Settings]:
             "data_dir": tmp_path,
             "upstreams": address,
             "coingecko_plan": "paid",
+            "sources": "coingecko",
             "release": tmp_path.name,
         }
         return Settings.model_validate(values | changes)

@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
-from ray_app.collect.collector import collect, failure
+from ray_app.collect.collector import beside, collect, failure
 from ray_app.collect.planner import on_offer, plan
-from ray_app.collect.running import LATE, STORE_WAIT
+from ray_app.collect.saving import save
 from ray_app.collect.together import together
 from ray_app.model.clock import Clock
 from ray_app.model.collected import Collected
 from ray_app.model.completeness import Schedule, Span, spans, totals
-from ray_app.model.errors import NotOffered, Refused, StoreUnavailable, UpstreamError
+from ray_app.model.errors import NotOffered, Refused, UpstreamError
 from ray_app.model.source import Api, Slice, Source, Stream
 from ray_app.model.timerange import Coverage, TimeRange
 
@@ -95,6 +95,7 @@ class Backfill:
     clock: Clock
     progress: Progress
     receipt: Receipt = field(default_factory=Receipt)
+    _answered: dict[str, Coverage] = field(default_factory=dict)  # in this run, whatever the answers held
 
     async def run(self) -> Receipt:
         """Cover the range as far as the upstream offers it. Raises Refused, Fenced."""
@@ -121,7 +122,12 @@ class Backfill:
         return over
 
     async def _gaps(self, over: TimeRange) -> list[Slice]:
-        done = await self.books.coverage(self.request.stream, over)
+        """What is not accounted for. What is awaited only later than now is asked for once in a run."""
+        stored, nothing = await self.books.coverage(self.request.stream, over), Coverage()
+        done = {
+            p: Coverage.of((*stored.get(p, nothing).ranges, *self._answered.get(p, nothing).ranges))
+            for p in self.request.partitions
+        }
         return list(plan(self.stream, self.request.partitions, over, done))
 
     async def _round(self, wanted: list[Slice]) -> bool:
@@ -139,13 +145,17 @@ class Backfill:
     async def _fill(self, wanted: Slice) -> bool:
         try:
             collected = await collect(self.source, self.stream, wanted, self.api)
-        except Refused:
-            raise
         except UpstreamError as error:
+            if isinstance(error, Refused) and not self.stream.independent:
+                raise
             self.receipt.failed += 1
-            await self._save(failure(self.source, self.stream, wanted, error, self.clock.now()))
+            gap = failure(self.source, self.stream, wanted, error, self.clock.now())
+            await save(self.books, [gap], self.clock)
             return isinstance(error, NotOffered)
-        stored = await self._save(collected)
+        more = beside(self.stream, wanted, collected, self.clock.now())
+        stored = await save(self.books, [collected, *more], self.clock)
+        for partition in wanted.partitions:
+            self._answered[partition] = self._answered.get(partition, Coverage()).add(wanted.range)
         self.receipt.fetched += 1
         self.receipt.records += len(collected.records)
         self.receipt.set_aside += len(collected.set_aside)
@@ -153,17 +163,6 @@ class Backfill:
         self.receipt.revised += stored.revised
         self.receipt.unchanged += stored.unchanged
         return True
-
-    async def _save(self, collected: Collected) -> Stored:
-        wait, longest = STORE_WAIT
-        while True:
-            now = self.clock.now()
-            ready = collected.received(now) if now - collected.received_at > LATE else collected
-            try:
-                return await self.books.commit([ready])
-            except StoreUnavailable:
-                await self.clock.sleep(wait)
-                wait = min(longest, wait * 2)
 
     async def _verify(self) -> None:
         """Look every interval of the request up in the store; name what is not collected, with its reason."""

@@ -4,19 +4,118 @@ A row that cannot be read does not hold up the slice. When no row can be read th
 Malformed, and the slice stays open.
 """
 
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import partial
 
-from ray_app.collect.validate import read
-from ray_app.model.collected import Collected, SetAside
+from ray_app.collect.validate import UNREADABLE, read
+from ray_app.model.collected import Collected, Outcome, SetAside
 from ray_app.model.errors import Malformed, NotOffered, UpstreamError
 from ray_app.model.records import Record
-from ray_app.model.source import Api, Page, Slice, Source, Stream
+from ray_app.model.source import Api, Keeping, Page, Slice, Source, Stream
+from ray_app.model.timerange import TimeRange, floor
+
+ENDED = "the upstream's listing ended at {}"
 
 
 async def collect(source: Source, stream: Stream, wanted: Slice, api: Api) -> Collected:
     """The slice with its records and set-aside rows. Raises UpstreamError; then nothing is covered."""
-    pages = [page async for page in stream.fetch(api, wanted)]
-    return parsed(source, stream, wanted, pages)
+    asked = api
+    if stream.recheck is not None and isinstance(api, Keeping):
+        asked = api.keeping(partial(_trimmed, stream, wanted))
+    pages = [page async for page in stream.fetch(asked, wanted)]
+    since = stream.reached(pages, wanted) if stream.reached else wanted.range.start
+    if since <= wanted.range.start:
+        return parsed(source, stream, wanted, pages)
+    if since < wanted.range.end:
+        return parsed(source, stream, Slice(wanted.partitions, TimeRange(since, wanted.range.end)), pages)
+    return Collected(  # only this range is gone: the listing goes on being told
+        source=source.name,
+        stream=stream.name,
+        parser=stream.parser,
+        slice=wanted,
+        outcome="lost",
+        received_at=pages[-1].received_at,
+        reason=ENDED.format(since.isoformat()),
+    )
+
+
+def _trimmed(stream: Stream, wanted: Slice, page: Page) -> Page:
+    """The page without the texts that were not asked for: nobody would look whether they were deleted since."""
+    recheck = stream.recheck
+    if recheck is None:
+        return page
+    others = set()
+    try:
+        for row in stream.rows(page):
+            try:
+                record = stream.parse(row, wanted)
+            except UNREADABLE:
+                continue
+            if record is not None and not (
+                record.partition in wanted.partitions and record.cursor in wanted.range
+            ):
+                others.add(str(record.key))
+        return page.without(lambda body: recheck.redact(body, frozenset(others))) if others else page
+    except (*UNREADABLE, UpstreamError):
+        return page  # no listing; what it is instead is judged next
+
+
+def beside(stream: Stream, wanted: Slice, collected: Collected, now: datetime) -> list[Collected]:
+    """What else the ledger must hold about a slice that was answered: what is lost, what is still awaited.
+
+    Lost is what lies before the end of the listing. Awaited is an interval that lasts still, and one that
+    came back empty and is younger than the stream's patience: it is asked for again.
+    """
+    out: list[Collected] = []
+    if collected.outcome == "lost":
+        return out
+    start = collected.slice.range.start
+    if start > wanted.range.start:
+        reason = ENDED.format(start.isoformat())
+        out.append(_entry(collected, wanted.partitions, TimeRange(wanted.range.start, start), "lost", reason))
+    if stream.offers is None or not (stream.patience or stream.unfinished):
+        return out
+    young = max(start, floor(now - stream.settle - stream.patience, stream.grain))
+    over = TimeRange(young, wanted.range.end) if young < wanted.range.end else None
+    have = {(record.partition, floor(record.cursor, stream.grain)) for record, _ in collected.records}
+    waiting: dict[TimeRange, list[str]] = {}
+    for partition in wanted.partitions:
+        for interval in _empty(stream, partition, over, have, now):
+            waiting.setdefault(interval, []).append(partition)
+    reason = f"asked at {now.isoformat(timespec='seconds')}, not told yet"
+    out += [_entry(collected, tuple(p), r, "awaited", reason) for r, p in sorted(waiting.items())]
+    return out
+
+
+def _empty(
+    stream: Stream, partition: str, over: TimeRange | None, have: set[tuple[str, datetime]], now: datetime
+) -> Iterator[TimeRange]:
+    """Runs of intervals that are not over yet or have no record."""
+    run: TimeRange | None = None
+    for interval in over.split(stream.grain) if over else ():
+        if interval.end > now - stream.settle or (partition, interval.start) not in have:
+            run = TimeRange(run.start if run else interval.start, interval.end)
+        elif run:
+            yield run
+            run = None
+    if run:
+        yield run
+
+
+def _entry(
+    collected: Collected, partitions: tuple[str, ...], over: TimeRange, outcome: Outcome, reason: str
+) -> Collected:
+    """A line of the ledger that has no pages of its own."""
+    return Collected(
+        source=collected.source,
+        stream=collected.stream,
+        parser=collected.parser,
+        slice=Slice(partitions, over),
+        outcome=outcome,
+        received_at=collected.received_at + timedelta(microseconds=1),  # the ledger's last word
+        reason=reason,
+    )
 
 
 def parsed(source: Source, stream: Stream, wanted: Slice, pages: list[Page]) -> Collected:
@@ -55,6 +154,23 @@ def failure(source: Source, stream: Stream, wanted: Slice, error: UpstreamError,
         outcome="not_offered" if isinstance(error, NotOffered) else "failed",
         received_at=at,
         reason=f"{type(error).__name__}: {error.detail}"[:500],
+    )
+
+
+def lost(source: Source, stream: Stream, gap: Slice, now: datetime) -> Collected:
+    """The ledger's entry for a gap that the upstream does not offer any more."""
+    if stream.offers is None:
+        reason = "not asked in time, and the upstream tells only the present"
+    else:
+        reason = "older than what the upstream still offers"
+    return Collected(
+        source=source.name,
+        stream=stream.name,
+        parser=stream.parser,
+        slice=gap,
+        outcome="lost",
+        received_at=now,
+        reason=reason,
     )
 
 

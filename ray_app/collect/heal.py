@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ray_app.collect.backfill import FOREVER
+from ray_app.collect.filling import deadline
 from ray_app.collect.planner import on_offer, plan
 from ray_app.model.source import Slice, Stream
 from ray_app.model.timerange import Coverage, TimeRange
@@ -36,8 +37,7 @@ def repairs(
         over = repairable(stream, now, reach)
         if over is None:
             continue
-        for wanted in plan(stream, partitions, over, done.get(stream.name, {})):
-            rolling = isinstance(stream.offers, timedelta)
-            found.append(Repair(stream, wanted, wanted.range.start + stream.offers if rolling else None))  # type: ignore[operator]  # rolling says that it is a span
+        gaps = plan(stream, partitions, over, done.get(stream.name, {}))
+        found += [Repair(stream, gap, deadline(stream, gap)) for gap in gaps]
     far = datetime.max.replace(tzinfo=now.tzinfo)
     return sorted(found, key=lambda r: (r.deadline or far, -r.slice.range.end.timestamp()))

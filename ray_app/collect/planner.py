@@ -11,16 +11,20 @@ NOTHING = Coverage()
 
 
 def plan(
-    stream: Stream, partitions: Iterable[str], over: TimeRange, done: Mapping[str, Coverage]
+    stream: Stream,
+    partitions: Iterable[str],
+    over: TimeRange,
+    done: Mapping[str, Coverage],
+    longest: timedelta | None = None,
 ) -> Iterator[Slice]:
-    """The gaps within `over`, oldest first, cut to what one slice may hold.
+    """The gaps within `over`, oldest first, cut to what one slice may hold (or to `longest`).
 
     Partitions that miss the same range share slices of up to `stream.batch`. Gaps that fit into one
     call are asked for in one: what lies between them is fetched again, which adds nothing if equal.
     """
     lacking: dict[TimeRange, list[str]] = defaultdict(list)
     for partition in partitions:
-        for part in _bridged(done.get(partition, NOTHING).missing(over), stream.longest_slice):
+        for part in _bridged(done.get(partition, NOTHING).missing(over), longest or stream.longest_slice):
             lacking[part].append(partition)
     for part in sorted(lacking):
         for at in range(0, len(lacking[part]), stream.batch):
@@ -44,15 +48,38 @@ def _bridged(gaps: Iterable[TimeRange], longest: timedelta) -> Iterator[TimeRang
 def on_offer(stream: Stream, now: datetime, reach: timedelta) -> TimeRange | None:
     """The whole intervals that are settled and that the source offers, at most `reach` back; None if none is.
 
-    A stream that only tells the present offers the interval that `now` lies in.
+    A stream that only tells the present offers the interval that `now` lies in; one whose intervals have
+    values while they last offers that one too.
     """
     oldest = stream.oldest(now)
     if oldest is None:
         start = floor(now, stream.grain)
         return TimeRange(start, start + stream.grain)
+    if stream.patience:
+        reach = max(reach, stream.patience + 2 * stream.grain)  # so that no awaited interval is forgotten
     start = ceil(max(oldest, now - reach), stream.grain)
-    end = floor(now - stream.settle, stream.grain)
+    end = floor(now - stream.settle, stream.grain) + (stream.grain if stream.unfinished else timedelta(0))
     return TimeRange(start, end) if start < end else None
+
+
+def no_longer_offered(stream: Stream, since: datetime, now: datetime) -> TimeRange | None:
+    """The whole intervals from `since` on that the upstream offered once and does not any more; None if none."""
+    oldest = stream.oldest(now)
+    start = ceil(since, stream.grain)
+    end = floor(now, stream.grain) if oldest is None else ceil(oldest, stream.grain)
+    return TimeRange(start, end) if start < end else None
+
+
+def in_order(stream: Stream, gaps: Iterable[Slice], now: datetime) -> list[Slice]:
+    """What is due now first; then old gaps by their deadline, or the newest first where there is none."""
+    fresh = now - stream.settle - 2 * stream.every
+    rolls = isinstance(stream.offers, timedelta)
+
+    def place(gap: Slice) -> tuple[bool, float]:
+        old = gap.range.end <= fresh
+        return old, gap.range.start.timestamp() if old and rolls else -gap.range.end.timestamp()
+
+    return sorted(gaps, key=place)
 
 
 def next_due(stream: Stream, now: datetime) -> datetime:

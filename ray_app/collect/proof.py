@@ -6,6 +6,7 @@ The worst case counts: 31 days, every due call with all its attempts, and a rese
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from math import ceil
 
 from ray_app.model.source import Plan, Source, Stream
@@ -36,11 +37,17 @@ class Proof:
     reserve: int  # calls a month kept for repairs
     per_month: int | None  # the stated allowance; None: only the rate limits
     most_in_month: int  # what the rate alone allows in 31 days
+    dollars_per_call: Decimal  # at worst; 0 where the upstream charges nothing
     refusals: tuple[str, ...]
 
     @property
     def total(self) -> int:
         return sum(line.worst for line in self.lines) + self.reserve
+
+    @property
+    def dollars(self) -> Decimal:
+        """What 31 days cost at worst, in US dollars."""
+        return self.total * self.dollars_per_call
 
     @property
     def live_per_day(self) -> float:
@@ -70,13 +77,16 @@ def prove(source: Source, plan: Plan, partitions: Mapping[str, Sequence[str]]) -
                 f"calls that {plan.quota.calls} per {plan.quota.per} allow in 31 days",
             )
         )
-    return Proof(source.name, plan.name, lines, reserve, allowed, most, tuple(refusals))
+    return Proof(
+        source.name, plan.name, lines, reserve, allowed, most, plan.dollars_per_call, tuple(refusals)
+    )
 
 
 def _line(stream: Stream, partitions: int) -> Line:
     calls = ceil(partitions / stream.batch)
     base = ceil(MONTH / stream.every) * calls
-    return Line(stream.name, partitions, stream.every, stream.attempts, base, base * stream.attempts)
+    worst = base * stream.attempts * stream.pages
+    return Line(stream.name, partitions, stream.every, stream.attempts, base, worst)
 
 
 def _too_many(

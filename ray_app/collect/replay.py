@@ -78,7 +78,7 @@ def by_name(sources: Iterable[Source]) -> dict[str, tuple[Source, list[Stream]]]
     out: dict[str, tuple[Source, list[Stream]]] = {}
     for source in sources:
         for plan in source.plans:
-            for stream in plan.streams:
+            for stream in (*plan.streams, *(feed.stores for feed in plan.feeds)):
                 versions = out.setdefault(f"{source.name}.{stream.name}", (source, []))[1]
                 if all(stream.parser != other.parser for other in versions):
                     versions.append(stream)

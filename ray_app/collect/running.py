@@ -5,29 +5,33 @@ fetched is committed before the next begins; a store that is down is waited for,
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
-from ray_app.collect.collector import collect, failure, unanswered
-from ray_app.collect.planner import next_due, on_offer, plan
+from ray_app.collect.collector import failure, lost, unanswered
+from ray_app.collect.filling import Apis, Filling
+from ray_app.collect.filling import Books as FillingBooks
+from ray_app.collect.planner import in_order, next_due, no_longer_offered, on_offer, plan
+from ray_app.collect.saving import save
 from ray_app.collect.together import together
 from ray_app.model.clock import Clock
 from ray_app.model.collected import Collected
-from ray_app.model.errors import NotOffered, Refused, StoreUnavailable, UpstreamError
+from ray_app.model.errors import NotOffered, Refused, StoreUnavailable
 from ray_app.model.quota import Priority
-from ray_app.model.source import Api, Slice, Source, Stream
+from ray_app.model.source import Slice, Source, Stream
 from ray_app.model.timerange import Coverage, TimeRange, ceil
 
 SILENT_CYCLES = 12  # a partition asked for this often in a row without an answer is not offered
 ASK_AGAIN = timedelta(hours=24)  # whether what was not offered is offered now
 REFUSED_PAUSE = timedelta(hours=1)  # then one more try, in case a human or the upstream mended it
 FIRST_RETRY = timedelta(seconds=30)
+LOOK_FOR_LOST = timedelta(hours=1)  # what is lost is told by the schedule meanwhile
+LOST_AT_ONCE = 100  # lines of the ledger in one commit
 AT_ONCE = 4  # slices of one stream under way together
-LATE = timedelta(seconds=2)  # a commit later than this after its page was had at the commit's time
-STORE_WAIT = (0.2, 5.0)  # seconds between tries at a store that is down: first, longest
+LONGEST_REFUSAL = timedelta(hours=24)  # between tries at one partition that refuses us
 
 
 @dataclass(slots=True)
@@ -43,13 +47,19 @@ class Status:
     errors: Counter[str] = field(default_factory=Counter)
 
 
-class Books(Protocol):
+@dataclass(slots=True)
+class Refusal:
+    """Partitions of a stream of independent services that refuse us: until when they are left alone, and why."""
+
+    until: datetime
+    pause: timedelta
+    error: Refused
+
+
+class Books(FillingBooks, Protocol):
     """What collecting needs of the store."""
 
     async def coverage(self, stream: str, over: TimeRange) -> dict[str, Coverage]: ...
-
-    async def commit(self, collected: Sequence[Collected]) -> object:
-        """Facts and coverage together. Raises StoreUnavailable (try again) or Fenced (stop)."""
 
     async def report(self, stream: str, status: Status) -> None: ...
 
@@ -62,13 +72,29 @@ class Running:
     stream: Stream
     partitions: tuple[str, ...]
     books: Books
-    api: Callable[[Stream, Priority], Api]
+    api: Apis
     clock: Clock
     reach: timedelta
+    since: datetime  # what this node accounts for begins here
     status: Status = field(default_factory=Status)
     _silent: Counter[str] = field(default_factory=Counter)
     _tries: Counter[Slice] = field(default_factory=Counter)
+    _refusals: dict[tuple[str, ...], Refusal] = field(default_factory=dict)
     _failed_cycles: int = 0
+    _looked_at: datetime | None = None
+    _lost_at: datetime | None = None
+    _filling: Filling = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._filling = Filling(
+            source=self.source,
+            stream=self.stream,
+            books=self.books,
+            api=self.api,
+            clock=self.clock,
+            note=self._note,
+            skip=self._skip,
+        )
 
     @property
     def name(self) -> str:
@@ -91,54 +117,78 @@ class Running:
             await self.clock.sleep_until(self.status.next_run)
 
     async def cycle(self) -> bool:
-        """Fill every gap on offer once; True when some slice failed."""
+        """Fill every gap on offer once, and write down what is lost; True when some slice failed."""
         now = self.clock.now()
-        over = on_offer(self.stream, now, self.reach)
+        if self._lost_at is None or now - self._lost_at >= LOOK_FOR_LOST:
+            await self._lose(now)
+            self._lost_at = now
+        over = on_offer(self.stream, now, max(self.reach, now - self.since))
         if over is None:
             return False
         done = await self.books.coverage(self.name, over)
-        lacking = sorted(
-            plan(self.stream, self.partitions, over, done), key=lambda s: s.range.end, reverse=True
-        )
+        lacking = in_order(self.stream, plan(self.stream, self.partitions, over, done), now)
+        lacking += self._look_again(over, lacking, now)
         self._tries = Counter({s: n for s, n in self._tries.items() if s in set(lacking)})
-        await self._report()
+        if len(lacking) > AT_ONCE:  # it will take a while
+            await self._report()
         results: list[bool] = []
 
         async def one(wanted: Slice) -> None:
             if self.status.state != "refused":
-                results.append(await self._fill(wanted, self._priority(wanted, now)))
+                results.append(await self._fill(wanted, now, done))
 
         await together([partial(one, wanted) for wanted in lacking], AT_ONCE)
         return not all(results)
 
-    async def _fill(self, wanted: Slice, priority: Priority) -> bool:
+    def _look_again(self, over: TimeRange, lacking: Sequence[Slice], now: datetime) -> list[Slice]:
+        """Once a day what the upstream may have corrected; equal values add nothing."""
+        if not self.stream.restated or (self._looked_at and now - self._looked_at < ASK_AGAIN):
+            return []
+        first, self._looked_at = self._looked_at is None, now
+        lately = over.overlap(TimeRange(max(over.start, now - self.stream.restated), over.end))
+        if first or lately is None:  # a start has just filled, or fills, the gaps of these days
+            return []
+        asked = set(lacking)
+        return [s for s in plan(self.stream, self.partitions, lately, {}) if s not in asked]
+
+    async def _fill(self, wanted: Slice, now: datetime, done: Mapping[str, Coverage]) -> bool:
+        priority = self._priority(wanted, now)
         self._tries[wanted] += 1
-        try:
-            collected = await collect(self.source, self.stream, wanted, self.api(self.stream, priority))
-        except NotOffered as error:
-            self._note(error)
-            await self._save(self._skip(wanted, error))
+        if refusal := self._refusing(wanted):
+            await self._save(failure(self.source, self.stream, wanted, refusal.error, self.clock.now()))
             return True
-        except UpstreamError as error:
-            self._note(error)
-            if isinstance(error, Refused):
+        old = priority > Priority.LIVE and any(p in done for p in wanted.partitions)
+        filled = await self._filling.fill(wanted, priority, prove=old)
+        if filled.collected is None:
+            if isinstance(filled.error, Refused) and self.stream.independent:
+                self._leave_alone(wanted, filled.error)
+                return True
+            if filled.ended == "refused":
                 self.status.state = "refused"
-            await self._save(failure(self.source, self.stream, wanted, error, self.clock.now()))
-            return False
-        except StoreUnavailable as error:  # the page could not be kept, so it does not count
-            self._note(error)
-            return False
-        await self._save(collected)
+            return filled.ended == "not_offered"
+        self._refusals.pop(wanted.partitions, None)
         if self.status.state == "refused":
             self.status.state = "collecting"
         self.status.last_success = self.clock.now()
-        await self._listen_for_silence(collected)
+        await self._listen_for_silence(filled.collected)
         return True
+
+    def _refusing(self, wanted: Slice) -> Refusal | None:
+        refusal = self._refusals.get(wanted.partitions)
+        return refusal if refusal and self.clock.now() < refusal.until else None
+
+    def _leave_alone(self, wanted: Slice, error: Refused) -> None:
+        """The other partitions go on; this one is tried again after an hour, then two, up to a day."""
+        earlier = self._refusals.get(wanted.partitions)
+        if earlier and self.clock.now() < earlier.until:
+            return  # another slice of the same cycle was refused just now
+        pause = min(LONGEST_REFUSAL, earlier.pause * 2) if earlier else REFUSED_PAUSE
+        self._refusals[wanted.partitions] = Refusal(self.clock.now() + pause, pause, error)
 
     async def _listen_for_silence(self, collected: Collected) -> None:
         """After SILENT_CYCLES without an answer in a batch a partition is left out for a day, on record."""
-        if self.stream.batch == 1:
-            return
+        if self.stream.batch == 1 or self.stream.patience:
+            return  # what comes late is awaited, interval by interval
         silent = unanswered(collected)
         for partition in collected.slice.partitions:
             self._silent[partition] = self._silent[partition] + 1 if partition in silent else 0
@@ -155,24 +205,15 @@ class Running:
     def _skip(self, wanted: Slice, error: NotOffered) -> Collected:
         """Leave the partitions out until they are asked again, and say so in the ledger."""
         now = self.clock.now()
-        until = max(wanted.range.end, ceil(now + ASK_AGAIN, self.stream.grain))
+        until = wanted.range.end
+        if until + self.stream.grain > now - self.stream.settle:  # it is so now, not only then
+            until = max(until, ceil(now + ASK_AGAIN, self.stream.grain))
         skipped = Slice(wanted.partitions, TimeRange(wanted.range.start, until))
         return failure(self.source, self.stream, skipped, error, now)
 
-    async def _save(self, collected: Collected) -> None:
+    async def _save(self, *collected: Collected) -> None:
         """Commit, waiting for the store as long as it takes. Raises Fenced."""
-        wait, longest = STORE_WAIT
-        while True:
-            now = self.clock.now()
-            if now - collected.received_at > LATE:
-                collected = collected.received(now)
-            try:
-                await self.books.commit([collected])
-                return
-            except StoreUnavailable as error:
-                self._note(error)
-                await self.clock.sleep(wait)
-                wait = min(longest, wait * 2)
+        await save(self.books, collected, self.clock, self._note)
 
     def _priority(self, wanted: Slice, now: datetime) -> Priority:
         if self.stream.offers is None:
@@ -195,6 +236,17 @@ class Running:
         self.status.errors[type(error).__name__] += 1
         self.status.last_error = str(error)[:500]
         self.status.last_error_at = self.clock.now()
+
+    async def _lose(self, now: datetime) -> None:
+        """Write down the gaps that the upstream does not offer any more, once, each with what is known of it."""
+        over = no_longer_offered(self.stream, self.since, now)
+        if over is None:
+            return
+        done = await self.books.coverage(self.name, over)
+        gaps = list(plan(self.stream, self.partitions, over, done, longest=over.length))
+        for at in range(0, len(gaps), LOST_AT_ONCE):
+            lines = [lost(self.source, self.stream, gap, now) for gap in gaps[at : at + LOST_AT_ONCE]]
+            await self._save(*lines)
 
     async def _report(self) -> None:
         try:

@@ -22,6 +22,7 @@ UNREADABLE = (
     ArithmeticError,
     AttributeError,
 )  # pydantic's is a ValueError
+NOT_MODIFIED = 304  # an answer without rows: nothing is new since the last one
 AHEAD = timedelta(minutes=5)  # an upstream's clock may run ahead of ours by this much
 
 
@@ -41,12 +42,18 @@ class Read:
 
 
 def read(stream: Stream, page: Page, wanted: Slice) -> Read:
-    """The records of a page that belong to the slice, each (partition, cursor) once: the last one said."""
+    """The records of a page that belong to the slice, each fact once: the last one said.
+
+    Texts of a feed that tells only the present belong to the slice whenever they were written.
+    """
     out = Read()
+    if page.status == NOT_MODIFIED:
+        return out
     asked = frozenset(wanted.partitions)
+    any_time = stream.offers is None and stream.record.key_field != ""
     start, end = wanted.range.start, wanted.range.end
     newest = page.received_at + AHEAD
-    seen: dict[tuple[str, datetime], tuple[int, Any]] = {}
+    seen: dict[tuple[str, datetime | str, int | None], tuple[int, Any]] = {}
     parse = stream.parse
     for row in _rows(stream, page):
         out.rows += 1
@@ -56,17 +63,19 @@ def read(stream: Stream, page: Page, wanted: Slice) -> Read:
                 out.without_value += 1
                 continue
             partition, cursor = record.partition, record.cursor
-            if partition not in asked or not start <= cursor < end:
+            if partition not in asked or not (any_time or start <= cursor < end):
                 out.left_out += 1
                 continue
-            if record.known_at > newest:
-                raise ValueError(f"known at {record.known_at}, received at {page.received_at}: the future")
+            known = cursor if record.known_at_latest else record.known_at
+            if known > newest:
+                raise ValueError(f"known at {known}, received at {page.received_at}: the future")
         except UNREADABLE as e:
             out.set_aside.append(SetAside(as_json(row), _reason(e)))
             continue
-        at = seen.get((partition, cursor))
+        place = (partition, record.key, record.number)
+        at = seen.get(place)
         if at is None:
-            seen[partition, cursor] = (len(out.records), row)
+            seen[place] = (len(out.records), row)
             out.records.append(record)
             continue
         index, earlier = at
@@ -75,7 +84,7 @@ def read(stream: Stream, page: Page, wanted: Slice) -> Read:
         else:
             out.set_aside.append(SetAside(as_json(earlier), "said twice in one answer with different values"))
             out.records[index] = record
-            seen[partition, cursor] = (index, row)
+            seen[place] = (index, row)
     return out
 
 

@@ -1,24 +1,29 @@
 """HTTP, politely: wait for a turn, sign, send, keep the page, judge it, try again while it is worth it.
 
 Every answer is kept before it is judged, errors included: an answer is evidence. Each attempt costs a
-turn, successful or not. The key goes into a header at the last moment and nowhere else; where an upstream
-repeats it ("we have detected your API key as ..."), it is struck out before the answer is kept.
+turn, successful or not. Secrets go on at the last moment and nowhere else; where an upstream repeats one
+("we have detected your API key as ..."), it is struck out before the answer is kept.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import httpx
 
+from ray_app.connect.addresses import address_of, at_home, redirected
 from ray_app.connect.judge import allowance, judge, remaining
 from ray_app.connect.retry import pause
+from ray_app.connect.signing import Signed, Signing, Unsigned, struck_out
 from ray_app.model.clock import Clock
-from ray_app.model.errors import Malformed, RateLimited, Transient, UpstreamError, WrongStore
+from ray_app.model.errors import Malformed, NotOffered, RateLimited, Transient, UpstreamError, WrongStore
 from ray_app.model.quota import Allowance, Priority, Refusal, Turns
 from ray_app.model.source import Page, Plan, Source, Stream
 
 SIMULATED = "x-simulated"
+NOT_MODIFIED = 304
 KEPT_HEADERS = {
     "date",
     "etag",
@@ -27,18 +32,24 @@ KEPT_HEADERS = {
     "age",
     "cache-control",
     "last-modified",
+    "location",
     SIMULATED,
 }
-STRUCK_OUT = b"[key]"
-LARGEST_BODY = 64 * 2**20
+RATE_HEADERS = ("x-ratelimit", "x-rate-limit", "x-mbx-used-weight")
+REDIRECTS, MOST_REDIRECTS = (301, 302, 303, 307, 308), 3
 EXPIRED_TURNS = 10  # in a row; more would be spent on nothing while two machines' clocks differ
 TOTAL_SECONDS = 60.0
 
 HttpClient = httpx.AsyncClient
+Validators = dict[
+    tuple[str, ...], dict[str, str]
+]  # by stream and request: what makes the next one conditional
 
 
 def client(base_url: str = "") -> httpx.AsyncClient:
     """The HTTP client for upstreams: bounded times, no redirects, an honest name."""
+    for chatty in ("httpx", "httpcore"):  # their lines hold whole URLs, and some upstreams want keys there
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     return httpx.AsyncClient(
         base_url=base_url,
         timeout=httpx.Timeout(30.0, connect=10.0),
@@ -61,8 +72,17 @@ class HttpApi:
     http: httpx.AsyncClient
     base_url: str
     simulated: bool
-    key: str | None = field(default=None, repr=False)
+    before: datetime | None = None  # until when the answer is of use: an earlier one goes first
+    signing: Signing = field(default_factory=Unsigned, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    validators: Validators = field(default_factory=dict, repr=False)
+    _remembered: list[tuple[str, ...]] = field(default_factory=list, init=False, repr=False)
+    cut: Callable[[Page], Page] | None = None
     total_seconds: float = TOTAL_SECONDS  # for one attempt, from connecting to the last byte
+
+    def keeping(self, cut: Callable[[Page], Page]) -> "HttpApi":
+        """The same, which keeps and returns what `cut` leaves of each good answer."""
+        return replace(self, cut=cut)
 
     async def get(self, path: str, **params: str | int) -> Page:
         attempt = 0
@@ -78,14 +98,15 @@ class HttpApi:
 
     async def _once(self, path: str, params: dict[str, str]) -> Page:
         for _ in range(EXPIRED_TURNS):
-            turn = await self.turns.turn(self.priority)
+            turn = await self.turns.turn(self.priority, self.before)
             if self.clock.now() <= turn.expires:
                 break  # else it came too late to be used: it is spent, ask again
         else:
             raise Transient(
                 self.source.name, f"{EXPIRED_TURNS} turns in a row came too late: do the clocks agree?"
             )
-        page = await self._send(path, params)
+        signed = await self.signing.sign()
+        page = await self._answer(path, params, signed)
         if (SIMULATED in page.headers) is not self.simulated:
             expected, found = (
                 ("the simulator", "a real upstream")
@@ -95,37 +116,93 @@ class HttpApi:
             raise WrongStore(
                 f"{self.source.name} at {self.base_url} is {found}, but this store holds data of {expected}"
             )
+        if self.cut is not None and page.status == 200:
+            page = self.cut(page)
         await self.keep(page)
+        if page.status == 401 and self.signing.spoilt(signed):
+            raise Transient(self.source.name, "the token was refused: a new one is bought")
+        if page.status == NOT_MODIFIED and self.stream.conditional:
+            return page
         try:
             judge(self.source, page)
         except RateLimited as error:
-            await self.turns.refused(Refusal(page.received_at, error.retry_after, allowance(page)))
+            await self.turns.refused(
+                Refusal(page.received_at, error.retry_after, allowance(self.source, page))
+            )
             raise
-        limit, left = allowance(page), remaining(page)
+        limit, left = allowance(self.source, page), remaining(page)
         if left == 0 or (limit is not None and limit < self.plan.quota.calls):
             await self.turns.told(Allowance(page.received_at, limit, left))
+        if self.stream.conditional:
+            self._remember(page)
         return page
 
-    async def _send(self, path: str, params: dict[str, str]) -> Page:
-        auth = self.plan.auth
-        signed = {auth.header: self.key} if auth is not None and self.key else {}
+    async def _answer(self, path: str, params: dict[str, str], signed: Signed) -> Page:
+        """The answer, after at most three redirects where the source follows them; each costs a turn."""
+        page = await self._send(path, params, signed)
+        hops = 0
+        while self.source.follows and page.status in REDIRECTS and "location" in page.headers:
+            hops += 1
+            await self.keep(page)
+            if hops > MOST_REDIRECTS:
+                raise NotOffered(self.source.name, f"{path}: more than {MOST_REDIRECTS} redirects")
+            asked = page.path if page.path.startswith("https://") else self.plan.base_url + page.path
+            target = await redirected(
+                self.source.name, asked, page.headers["location"], simulated=self.simulated
+            )
+            await self.turns.turn(self.priority, self.before)
+            page = await self._send(target, {}, signed)
+        return page
+
+    def _place(self, path: str, params: Mapping[str, str]) -> tuple[str, ...]:
+        return (self.stream.name, path, *(f"{k}={v}" for k, v in sorted(params.items())))
+
+    def _remember(self, page: Page) -> None:
+        """Keep the validators verbatim for the next request of the same."""
+        pairs = {"if-none-match": "etag", "if-modified-since": "last-modified"}
+        told = {ours: page.headers.get(theirs, "") for ours, theirs in pairs.items()}
+        told = {ours: value for ours, value in told.items() if value and value.isascii()}
+        place = self._place(page.path, page.params)
+        if told:
+            self.validators[place] = told
+            self._remembered.append(place)
+        else:
+            self.validators.pop(place, None)
+
+    def forget(self) -> None:
+        """What was answered could not be used: ask for it whole next time, changed or not."""
+        for place in self._remembered:
+            self.validators.pop(place, None)
+
+    async def _send(self, path: str, params: dict[str, str], signed: Signed) -> Page:
+        signed = signed if at_home(self.plan, path) else Signed()
+        try:
+            url = httpx.URL(address_of(self.plan, self.base_url, path, simulated=self.simulated))
+        except httpx.InvalidURL:
+            raise NotOffered(self.source.name, f"{path[:200]!r} is no address") from None
+        if params or signed.params:
+            url = url.copy_merge_params({**params, **signed.params})
+        known = self.validators.get(self._place(path, params), {}) if self.stream.conditional else {}
         asked_at = self.clock.now()
         try:
             async with (
                 asyncio.timeout(self.total_seconds),
-                self.http.stream("GET", self.base_url + path, params=params, headers=signed) as answer,
+                self.http.stream("GET", url, headers={**self.headers, **known, **signed.headers}) as answer,
             ):
                 body = bytearray()
                 async for piece in answer.aiter_bytes():
                     body += piece
-                    if len(body) > LARGEST_BODY:
-                        raise Malformed(self.source.name, f"{path}: body over {LARGEST_BODY} bytes")
+                    if len(body) > self.stream.largest:
+                        raise Malformed(self.source.name, f"{path}: body over {self.stream.largest} bytes")
         except (httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
-            raise Transient(self.source.name, f"{path}: {type(error).__name__} {error}".strip()) from error
+            told = self._clean(f"{path}: {type(error).__name__} {error}".strip().encode()).decode()
+            raise Transient(self.source.name, told) from None
+        except httpx.InvalidURL:  # httpx looks at every Location, also where it does not follow
+            raise Malformed(self.source.name, f"{path}: it leads to what is no address") from None
         headers = {
-            k: self._without_key(v.encode()).decode()
+            k: self._clean(v.encode()).decode()
             for k, v in answer.headers.items()
-            if k in KEPT_HEADERS or k.startswith("x-ratelimit")
+            if k in KEPT_HEADERS or k.startswith(RATE_HEADERS)
         }
         return Page(
             source=self.source.name,
@@ -134,10 +211,10 @@ class HttpApi:
             params=params,
             status=answer.status_code,
             headers=headers,
-            body=self._without_key(bytes(body)),
+            body=self._clean(bytes(body)),
             asked_at=asked_at,
             received_at=self.clock.now(),
         )
 
-    def _without_key(self, told: bytes) -> bytes:
-        return told.replace(self.key.encode(), STRUCK_OUT) if self.key else told
+    def _clean(self, told: bytes) -> bytes:
+        return struck_out(told, self.signing.secrets)

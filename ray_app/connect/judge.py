@@ -29,8 +29,8 @@ REACTIONS: dict[int, type[UpstreamError]] = {
 
 def judge(source: Source, page: Page) -> None:
     """Raise the reaction that this answer asks for; return when its body may be read."""
+    source.judge(page)
     if 200 <= page.status < 300:
-        source.judge(page)
         return
     detail = f"HTTP {page.status}: {_message(page.body)}"
     if page.status >= 500:
@@ -52,16 +52,21 @@ def retry_after(page: Page) -> float | None:
         return None
 
 
-def allowance(page: Page) -> int | None:
-    """The limit per window that the answer itself states, if any."""
-    value = page.headers.get("x-ratelimit-limit", "").strip()
+def allowance(source: Source, page: Page) -> int | None:
+    """The limit per window that the answer itself states, where the source's headers mean our window."""
+    value = page.headers.get("x-ratelimit-limit", "").strip() if source.states_limit else ""
     return int(value) if value.isdigit() and int(value) > 0 else None
 
 
 def remaining(page: Page) -> int | None:
     """How many calls of the window are left, if the answer says so."""
-    value = page.headers.get("x-ratelimit-remaining", "").strip()
-    return int(value) if value.isdigit() else None
+    for name in ("x-ratelimit-remaining", "x-rate-limit-remaining"):
+        try:
+            left = int(float(page.headers[name]))  # Reddit says 997.0
+        except (KeyError, ValueError, OverflowError):
+            continue
+        return left if left >= 0 else None
+    return None
 
 
 def _message(body: bytes) -> str:

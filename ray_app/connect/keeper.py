@@ -11,7 +11,7 @@ import heapq
 from collections import deque
 from datetime import datetime, timedelta
 from itertools import count
-from math import ceil
+from math import ceil, inf
 
 from ray_app.model.clock import Clock
 from ray_app.model.errors import RateLimited
@@ -41,7 +41,7 @@ class Keeper:
     ) -> None:
         self.scope, self._quota, self._ledger, self._clock = scope, quota, ledger, clock
         self._live_per_day = live_per_day
-        self._waiting: list[tuple[Priority, int, asyncio.Future[Turn]]] = []
+        self._waiting: list[tuple[Priority, float, int, asyncio.Future[Turn]]] = []
         self._order = count()
         self._turns: deque[Turn] = deque()
         self._sent: deque[datetime] = deque()
@@ -52,12 +52,16 @@ class Keeper:
         self._someone = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
 
-    async def turn(self, priority: Priority) -> Turn:
-        """Wait for a turn. Raises RateLimited when the month has none left for this priority."""
+    async def turn(self, priority: Priority, before: datetime | None = None) -> Turn:
+        """Wait for a turn; among equals the earliest deadline goes first.
+
+        Raises RateLimited when the month has none left for this priority.
+        """
         if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._hand_out())
         future: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (priority, next(self._order), future))
+        deadline = before.timestamp() if before is not None else inf
+        heapq.heappush(self._waiting, (priority, deadline, next(self._order), future))
         self._someone.set()
         return await future
 
@@ -104,7 +108,7 @@ class Keeper:
                 self._someone.clear()
                 await self._someone.wait()
                 continue
-            priority, _, asking = self._waiting[0]
+            priority, _, _, asking = self._waiting[0]
             try:
                 await self._one_turn(priority)
             except Exception as error:  # noqa: BLE001  # to the one who asked, not into a dead loop
@@ -128,7 +132,7 @@ class Keeper:
         self._drop_cancelled()
         if now > turn.expires or not self._waiting:
             return
-        future = heapq.heappop(self._waiting)[2]
+        future = heapq.heappop(self._waiting)[3]
         self._sent.append(now)
         while self._sent and self._sent[0] < now - 2 * self._quota.per:
             self._sent.popleft()
@@ -139,7 +143,7 @@ class Keeper:
         state = await self._ledger.state(self.scope, now)
         most = max(1, int(state.limit * (CHUNK / state.quota.per)))
         spare = slack(state.quota.per)
-        calls = min(most, sum(not future.done() for _, _, future in self._waiting) or 1)
+        calls = min(most, sum(not future.done() for _, _, _, future in self._waiting) or 1)
         calls = calls if left is None else min(calls, left)
         # A turn must not be over before the ledger's answer with it is here.
         taken = await self._ledger.reserve(self.scope, calls, now + self._delay, 1 + spare / state.quota.per)
@@ -166,5 +170,5 @@ class Keeper:
         return left
 
     def _drop_cancelled(self) -> None:
-        while self._waiting and self._waiting[0][2].done():
+        while self._waiting and self._waiting[0][3].done():
             heapq.heappop(self._waiting)

@@ -12,7 +12,7 @@ from ray_app.model.records import Record
 from ray_app.model.source import Page, Slice
 from ray_app.model.timerange import TimeRange
 
-Outcome = Literal["covered", "failed", "not_offered", "lost"]
+Outcome = Literal["covered", "failed", "not_offered", "lost", "awaited"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,8 @@ def _state(
     failed = ""
     for one in reversed(tried):
         if one.range.start <= interval.start and interval.end <= one.range.end:
+            if one.outcome == "awaited":
+                return _open(schedule, interval, now, failed, one.reason)
             if one.outcome == "covered":
                 return "empty_upstream", ""
             if one.outcome == "not_offered":
@@ -100,7 +102,9 @@ def _state(
     return _open(schedule, interval, now, failed)
 
 
-def _open(schedule: Schedule, interval: TimeRange, now: datetime, failed: str) -> tuple[State, str]:
+def _open(
+    schedule: Schedule, interval: TimeRange, now: datetime, failed: str, awaited: str = ""
+) -> tuple[State, str]:
     """The state of an interval that nothing accounts for yet."""
     if interval.start < schedule.wanted_from:
         return "not_due", "before this series was wanted"
@@ -113,4 +117,4 @@ def _open(schedule: Schedule, interval: TimeRange, now: datetime, failed: str) -
         return "lost", failed or "older than what the upstream still offers"
     if failed:
         return "failed", failed
-    return ("late", "") if now >= schedule.due(interval) else ("not_due", "")
+    return ("late", awaited) if now >= schedule.due(interval) else ("not_due", awaited)

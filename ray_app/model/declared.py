@@ -5,9 +5,34 @@ from typing import Any
 
 from ray_app.model.completeness import Schedule
 from ray_app.model.records import Bar, ExchangeRate, MarketPoint, Price, Record
+from ray_app.model.series import (
+    FundingRate,
+    MarketTotals,
+    Metric,
+    MoodIndex,
+    Observation,
+    OpenInterest,
+    Trending,
+)
 from ray_app.model.source import Plan, Source, Stream
+from ray_app.model.texts import Article, Post
 
-RECORDS: dict[str, type[Record]] = {kind.__name__: kind for kind in (Price, ExchangeRate, MarketPoint, Bar)}
+KINDS = (
+    Price,
+    ExchangeRate,
+    MarketPoint,
+    Bar,
+    Observation,
+    Metric,
+    MoodIndex,
+    FundingRate,
+    OpenInterest,
+    MarketTotals,
+    Trending,
+    Article,
+    Post,
+)
+RECORDS: dict[str, type[Record]] = {kind.__name__: kind for kind in KINDS}
 
 
 def declare(
@@ -39,6 +64,13 @@ def declare(
         "unit": stream.unit,
         "topic": stream.topic,
         "parser": stream.parser,
+        "patience_seconds": stream.patience.total_seconds(),
+        "quiet_seconds": stream.quiet.total_seconds() if stream.quiet is not None else None,
+        "llm_allowed": source.llm_allowed,
+        "about": {
+            p: {"title": a.title, "unit": a.unit, "licence": a.licence, "frequency": a.frequency}
+            for p, a in stream.about.items()
+        },
         "licence": source.licence,
         "attribution": source.attribution,
         "docs": source.docs,

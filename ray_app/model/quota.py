@@ -80,7 +80,9 @@ class QuotaLedger(Protocol):
 class Turns(Protocol):
     """What a client sees of a keeper, near or far."""
 
-    async def turn(self, priority: Priority) -> Turn: ...
+    async def turn(self, priority: Priority, before: datetime | None = None) -> Turn:
+        """Wait for a turn; among equals the one that is needed `before` the others goes first."""
+
     async def refused(self, refusal: Refusal) -> None: ...
     async def told(self, allowance: Allowance) -> None: ...
 

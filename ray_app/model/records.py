@@ -1,4 +1,4 @@
-"""What the node stores: one frozen class per kind of fact.
+"""What the node stores: one frozen class per kind of fact; here the words that all share, and prices.
 
 Each class names its own times in the words of its field. Two rules hold for all of them:
 every time is aware UTC, and `known_at` is the earliest moment anyone could have known the
@@ -9,9 +9,17 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
-Interval = Literal["5m", "30m", "1h", "4h", "1d"]
+Interval = Literal["1m", "5m", "30m", "1h", "4h", "1d"]
 WHOLE_DIGITS, FRACTION_DIGITS = 35, 30  # what both databases keep exactly: DECIMAL(65, 30)
 
 
@@ -20,16 +28,61 @@ _DIGITS = Field(max_digits=WHOLE_DIGITS + FRACTION_DIGITS, decimal_places=FRACTI
 Exact = Annotated[Decimal, _DIGITS]
 Positive = Annotated[Decimal, _DIGITS, Field(gt=0)]
 NotNegative = Annotated[Decimal, _DIGITS, Field(ge=0)]
+Count = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what a column holds; a score can be below zero
 Instant = Annotated[AwareDatetime, AfterValidator(lambda t: t.astimezone(UTC))]
 
 
+def _storable(text: str) -> str:
+    """Refuse what no database keeps: half a surrogate pair (a JSON escape can hold one) and NUL."""
+    text.encode()
+    if "\0" in text:
+        raise ValueError("a text must not hold NUL")
+    return text
+
+
+_STORABLE = AfterValidator(_storable)
+Name = Annotated[str, StringConstraints(max_length=190), _STORABLE]  # also an id: it can be part of a key
+Key = Annotated[  # an id that upstreams make: MariaDB tells no ids apart by spaces at their end
+    str, StringConstraints(min_length=1, max_length=190, strip_whitespace=True), _STORABLE
+]
+Text = Annotated[str, StringConstraints(max_length=2_000_000), _STORABLE]
+
+
 class Record(BaseModel):
-    """One fact. `partition` and `cursor` say where it belongs; records that agree on both are one fact."""
+    """One fact. Records that agree on `partition` and `key` are one fact, perhaps in two revisions.
+
+    Most facts are keyed by their cursor. A text is keyed by its id, and its cursor says where it was found
+    first; an observation is keyed by the period that it speaks of, and its cursor is its vintage.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     partition_field: ClassVar[str]
-    cursor_field: ClassVar[str]
+    cursor_field: ClassVar[str]  # the time that slices range over
+    key_field: ClassVar[str] = ""  # empty: the cursor
+    time_field: ClassVar[str] = ""  # the time that readers ask by; empty: the cursor
+    known_at_latest: ClassVar[bool] = (
+        False  # known_at is a bound: receiving it earlier proves it known earlier
+    )
+
+    @classmethod
+    def keyed_by(cls) -> str:
+        return cls.key_field or cls.cursor_field
+
+    @classmethod
+    def timed_by(cls) -> str:
+        return cls.time_field or cls.cursor_field
+
+    @property
+    def key(self) -> datetime | str:
+        """What tells this fact from the others of its partition."""
+        key: datetime | str = getattr(self, self.keyed_by())
+        return key
+
+    @property
+    def number(self) -> int | None:
+        """The revision's number where the upstream itself numbers revisions; else the store counts."""
+        return None
 
     @property
     def partition(self) -> str:
@@ -116,7 +169,10 @@ class Bar(Record):
     high: Positive
     low: Positive
     close: Positive
-    volume: NotNegative | None = None  # None: this upstream's candles have none
+    volume: NotNegative | None = None  # of the base asset; None: this upstream's candles have none
+    quote_volume: NotNegative | None = None
+    taker_buy_volume: NotNegative | None = None  # of `volume`, what takers bought
+    trades: Count | None = None
 
     @property
     def known_at(self) -> datetime:

@@ -68,9 +68,6 @@ class Coverage:
     def add(self, new: TimeRange) -> "Coverage":
         return Coverage.of((*self.ranges, new))
 
-    def covers(self, wanted: TimeRange) -> bool:
-        return any(done.start <= wanted.start and wanted.end <= done.end for done in self.ranges)
-
     def missing(self, wanted: TimeRange) -> Iterator[TimeRange]:
         """The parts of `wanted` that are not accounted for, oldest first."""
         start = wanted.start

@@ -13,18 +13,21 @@ from typing import Any
 
 import ray
 
+from ray_app.collect.filling import Apis
 from ray_app.collect.replay import replay
 from ray_app.collect.running import Running
 from ray_app.collect.together import together
 from ray_app.model.clock import Clock, SystemClock
 from ray_app.model.collected import Lease
 from ray_app.model.errors import Fenced, StoreUnavailable
-from ray_app.model.quota import Priority, Turns
-from ray_app.model.source import Api, Stream
+from ray_app.model.quota import Turns
 from ray_app.model.timerange import TimeRange
 from ray_app.observe.log import logger
+from ray_app.runtime.feeds import listenings
 from ray_app.runtime.keeper import FarTurns
+from ray_app.runtime.linking import Linking
 from ray_app.runtime.opening import Assigned, LeasedBooks, Node, Opening
+from ray_app.runtime.rechecking import Rechecking
 from ray_app.runtime.relay import Relay
 from ray_app.store.leases import TTL
 
@@ -36,8 +39,17 @@ STANDBY = 1.0  # seconds between tries at a lease that somebody else holds
 class Shard:
     """The streams of one shard, run under its lease; plain asyncio, so that tests need no Ray."""
 
-    def __init__(self, node: Node, name: str, members: list[str], wall: Clock, owner: str) -> None:
+    def __init__(
+        self,
+        node: Node,
+        name: str,
+        members: list[str],
+        wall: Clock,
+        owner: str,
+        turns: Callable[[Assigned], Turns] | None = None,
+    ) -> None:
         self.node, self.name, self._members, self._wall, self.owner = node, name, members, wall, owner
+        self._turns = turns or (lambda assigned: FarTurns(node, assigned, wall))
         self.lease: Lease | None = None
 
     async def run(self) -> None:
@@ -58,10 +70,16 @@ class Shard:
 
     async def _owning(self, lease: Lease) -> None:
         relay = Relay(self.node, self.owner, self._wall)
-        books = LeasedBooks(self.node, lease, relay.wake)
+        linking = Linking(self.node, lease, self._members, self._wall)
+
+        def committed() -> None:
+            relay.wake()
+            linking.wake()
+
+        books = LeasedBooks(self.node, lease, committed)
         await self._recover(books)
-        jobs: list[Callable[[], Coroutine[Any, Any, None]]] = [self._renewing, relay.run]
-        turns = {a.scope: FarTurns(self.node, a, self._wall) for a in self.node.assigned}
+        jobs: list[Callable[[], Coroutine[Any, Any, None]]] = [self._renewing, relay.run, linking.run]
+        turns = {a.scope: self._turns(a) for a in self.node.assigned}
         for assigned, stream in self.node.streams():
             if f"{assigned.source.name}.{stream.name}" not in self._members:
                 continue
@@ -72,16 +90,26 @@ class Shard:
                 books=books,
                 api=self._apis(assigned, turns[assigned.scope]),
                 clock=self.node.clock,
-                reach=self.node.reach,
+                reach=self.node.reach_of(stream),
+                since=await self.node.since(f"{assigned.source.name}.{stream.name}"),
             )
             jobs.append(running.run)
+            if stream.recheck is not None:
+                jobs.append(Rechecking(self.node, assigned, stream, turns[assigned.scope], lease).run)
+        redis = self.node.redis()
+        for assigned in self.node.assigned:
+            api = self._apis(assigned, turns[assigned.scope])
+            found = listenings(self.node, assigned, self._members, books, api, self._wall, redis)
+            jobs += [listening.run for listening in found]
         try:
             await together(jobs, len(jobs))
         finally:
             await relay.close()
+            if redis is not None:
+                await redis.aclose()
 
-    def _apis(self, assigned: Assigned, turns: Turns) -> Callable[[Stream, Priority], Api]:
-        return lambda stream, priority: self.node.api(assigned, stream, priority, turns)
+    def _apis(self, assigned: Assigned, turns: Turns) -> Apis:
+        return lambda stream, priority, before: self.node.api(assigned, stream, priority, turns, before)
 
     async def _renewing(self) -> None:
         """Renew at a third of the lease's life; raises Fenced when it is somebody else's."""

@@ -1,4 +1,4 @@
-"""Backfill and healing as work of their own: a lease, turns, progress rows in the store, a receipt.
+"""Backfill as work of its own: a lease, turns, progress rows in the store, a receipt.
 
 A job is named; started again under the same name it goes on with what is missing, or shows the receipt of
 what is done. It runs in a Ray job or in the command line's own process.
@@ -11,12 +11,11 @@ from hashlib import sha256
 from typing import Any
 
 from ray_app.collect.backfill import Backfill, Progress, Receipt, Request
-from ray_app.collect.collector import collect, failure
-from ray_app.collect.heal import repairable, repairs
 from ray_app.model.clock import SystemClock
 from ray_app.model.collected import Lease
-from ray_app.model.errors import Fenced, StoreUnavailable, UpstreamError
+from ray_app.model.errors import Fenced, StoreUnavailable
 from ray_app.model.quota import Priority, Turns
+from ray_app.model.symbols import UnknownSymbol
 from ray_app.model.timerange import TimeRange, floor
 from ray_app.runtime.keeper import FarTurns, keeper_for
 from ray_app.runtime.opening import Assigned, LeasedBooks, Node
@@ -37,11 +36,8 @@ def request_of(
     """What a person asked for, in our words. Raises ValueError that says what to ask instead."""
     _, wanted = node.find(stream)
     known = node.partitions(wanted)
-    chosen = (
-        tuple(_partition(node, known, text.strip()) for text in partitions.split(","))
-        if partitions
-        else known
-    )
+    asked = [text.strip() for text in partitions.split(",") if text.strip()] if partitions else known
+    chosen = tuple(dict.fromkeys(_partition(node, known, text) for text in asked))
     settled = node.clock.now() - wanted.settle  # what is younger may still change
     until = floor(min(end or settled, settled), wanted.grain)
     if (start is None) == (days is None):
@@ -53,12 +49,18 @@ def request_of(
 
 
 def _partition(node: Node, known: tuple[str, ...], text: str) -> str:
+    """The partition that is called so, or that is this coin to the upstream: GDP, crypto/decrypt, BTC."""
     if text in known:
         return text
-    ids = [identity for identity in node.registry.resolve(text).ids.values() if identity in known]
-    if not ids:
-        raise ValueError(f"{text} is not collected by this stream; it has {', '.join(known[:10])} …")
-    return ids[0]
+    alike = [name for name in known if name.lower() == text.lower()]
+    with contextlib.suppress(UnknownSymbol):
+        alike = alike or [
+            identity for identity in node.registry.resolve(text).ids.values() if identity in known
+        ]
+    if not alike:
+        more = " …" if len(known) > 10 else ""
+        raise ValueError(f"{text} is not collected by this stream; it has {', '.join(known[:10])}{more}")
+    return alike[0]
 
 
 def turns_for(node: Node, assigned: Assigned, *, near: bool) -> Turns:
@@ -178,43 +180,3 @@ async def _write(
         started_at=started,
         updated_at=node.clock.now(),
     )
-
-
-async def heal_round(node: Node, reach: timedelta) -> dict[str, Any]:
-    """Fill every gap that the upstreams still offer, earliest deadline first, once; the receipt as JSON."""
-    now = node.clock.now()
-    await node.declare(now)
-    receipt: dict[str, Any] = {"gaps": 0, "filled": 0, "records": 0, "failed": [], "not_repairable": []}
-    async with Holding(node, "heal", f"heal-{now.timestamp():.6f}") as lease:
-        books = LeasedBooks(node, lease)
-        for assigned in node.assigned:
-            if assigned.missing:
-                receipt["not_repairable"].append(
-                    f"{assigned.source.name}: not configured, set {assigned.missing}"
-                )
-                continue
-            streams = [(s, node.partitions(s)) for s in assigned.plan.streams]
-            done = {}
-            for stream, _ in streams:
-                over = repairable(stream, now, reach)
-                if over is None:
-                    receipt["not_repairable"].append(
-                        f"{assigned.source.name}.{stream.name}: upstream tells only the present"
-                    )
-                else:
-                    done[stream.name] = await books.coverage(f"{assigned.source.name}.{stream.name}", over)
-            turns = turns_for(node, assigned, near=True)
-            for repair in repairs(streams, done, now, reach):
-                receipt["gaps"] += 1
-                api = node.api(assigned, repair.stream, Priority.HEAL, turns)
-                try:
-                    collected = await collect(assigned.source, repair.stream, repair.slice, api)
-                except UpstreamError as error:
-                    collected = failure(assigned.source, repair.stream, repair.slice, error, node.clock.now())
-                    receipt["failed"].append(
-                        f"{collected.name} {repair.slice.partitions} {repair.slice.range}: {error}"
-                    )
-                await books.commit([collected])
-                receipt["filled"] += collected.outcome == "covered"
-                receipt["records"] += len(collected.records)
-    return receipt

@@ -1,11 +1,13 @@
-"""The keeper as a named Ray actor, one per quota scope, and the way clients find it.
+"""The keepers of all quota scopes in one named Ray actor, and the way clients find it.
 
-Named by release, so the two clusters of an upgrade never share one; the SQL row behind both is the truth.
-A client whose keeper is gone looks for it again, and takes turns from SQL itself while there is none.
+The actor is named by release, so the two clusters of an upgrade never share one; the SQL rows behind them
+are the truth. A process costs about 100 MiB, a keeper next to nothing: so one holds them all. A client whose
+keeper is gone looks for it again, and takes turns from SQL itself while there is none.
 """
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import ray
@@ -16,12 +18,13 @@ from ray_app.model.quota import Allowance, Priority, Refusal, Turn
 from ray_app.runtime.opening import NAMESPACE, Assigned, Node, Opening
 
 LOOKUPS = 20  # a keeper that restarts is back within seconds
+Asked = tuple[int, datetime | None]  # a priority and a deadline
 PAUSE = 0.5  # seconds of wall time between lookups
 LOOK_AGAIN = 30.0  # seconds after which a client that goes without a keeper looks for one
 
 
-def keeper_name(release: str, scope: str) -> str:
-    return f"keeper-{release}-{scope}"
+def keeper_name(release: str) -> str:
+    return f"keeper-{release}"
 
 
 def keeper_for(node: Node, assigned: Assigned) -> Keeper:
@@ -35,40 +38,45 @@ def keeper_for(node: Node, assigned: Assigned) -> Keeper:
 
 
 class KeeperActor:
-    """Hands out the turns of one scope to every process. Opened at the first call, again after a restart."""
+    """Hands out the turns of every scope to every process. Opened at the first call, again after a restart."""
 
-    def __init__(self, opening: Opening, scope: str) -> None:
-        self._opening, self._scope = opening, scope
-        self._keeper: Keeper | None = None
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+        self._keepers: dict[str, Keeper] = {}
         self._opened = asyncio.Lock()
 
-    async def turn(self, priority: int) -> Turn:
-        return await (await self._ready()).turn(Priority(priority))
+    async def turn(self, scope: str, asked: Asked) -> Turn:
+        priority, before = asked
+        return await (await self._keeper(scope)).turn(Priority(priority), before)
 
-    async def refused(self, refusal: Refusal) -> None:
-        await (await self._ready()).refused(refusal)
+    async def refused(self, scope: str, refusal: Refusal) -> None:
+        await (await self._keeper(scope)).refused(refusal)
 
-    async def told(self, allowance: Allowance) -> None:
-        await (await self._ready()).told(allowance)
+    async def told(self, scope: str, allowance: Allowance) -> None:
+        await (await self._keeper(scope)).told(allowance)
 
-    async def ping(self) -> str:
-        await self._ready()
-        return self._scope
+    async def ping(self) -> list[str]:
+        """The scopes that it keeps."""
+        await self._open()
+        return sorted(self._keepers)
 
-    async def _ready(self) -> Keeper:
+    async def _keeper(self, scope: str) -> Keeper:
+        if scope not in self._keepers:
+            await self._open()
+        return self._keepers[scope]
+
+    async def _open(self) -> None:
         async with self._opened:
-            if self._keeper is None:
+            if not self._keepers:
                 node = await self._opening()
-                assigned = next(a for a in node.assigned if a.scope == self._scope)
-                self._keeper = keeper_for(node, assigned)
-        return self._keeper
+                self._keepers = {a.scope: keeper_for(node, a) for a in node.assigned}
 
 
-def start_keeper(opening: Opening, release: str, scope: str) -> Any:
-    """The scope's keeper, made here or found; it lives as long as its maker."""
-    options = {"name": keeper_name(release, scope), "namespace": NAMESPACE, "get_if_exists": True}
+def start_keeper(opening: Opening, release: str) -> Any:
+    """The release's keeper, made here or found; it lives as long as its maker."""
+    options = {"name": keeper_name(release), "namespace": NAMESPACE, "get_if_exists": True}
     actor = ray.remote(KeeperActor)
-    return actor.options(num_cpus=0, max_restarts=-1, max_concurrency=1000, **options).remote(opening, scope)
+    return actor.options(num_cpus=0, max_restarts=-1, max_concurrency=1000, **options).remote(opening)
 
 
 @dataclass(slots=True)
@@ -82,25 +90,24 @@ class FarTurns:
     _near: Keeper | None = field(default=None)
     _look_again: float = 0.0
 
-    async def turn(self, priority: Priority) -> Turn:
-        turn: Turn = await self._call("turn", priority, int(priority))
+    async def turn(self, priority: Priority, before: datetime | None = None) -> Turn:
+        turn: Turn = await self._call("turn", (int(priority), before))
         return turn
 
     async def refused(self, refusal: Refusal) -> None:
-        await self._call("refused", refusal, refusal)
+        await self._call("refused", refusal)
 
     async def told(self, allowance: Allowance) -> None:
-        await self._call("told", allowance, allowance)
+        await self._call("told", allowance)
 
-    async def _call(self, method: str, near: Any, far: Any) -> Any:
+    async def _call(self, method: str, told: Any) -> Any:
         now = asyncio.get_running_loop().time()
         lookups = LOOKUPS if self._near is None else int(now >= self._look_again)
         for _ in range(lookups):
             try:
                 if self._actor is None:
-                    name = keeper_name(self.node.release, self.assigned.scope)
-                    self._actor = ray.get_actor(name, namespace=NAMESPACE)
-                answer = await getattr(self._actor, method).remote(far)
+                    self._actor = ray.get_actor(keeper_name(self.node.release), namespace=NAMESPACE)
+                answer = await getattr(self._actor, method).remote(self.assigned.scope, told)
                 self._near = None  # back at the one keeper, where priorities are weighed against each other
                 return answer
             except (ValueError, RayActorError):
@@ -110,4 +117,7 @@ class FarTurns:
             self._near = keeper_for(self.node, self.assigned)
         if lookups:
             self._look_again = asyncio.get_running_loop().time() + LOOK_AGAIN
-        return await getattr(self._near, method)(near)
+        if method == "turn":
+            priority, before = told
+            return await self._near.turn(Priority(priority), before)
+        return await getattr(self._near, method)(told)

@@ -1,35 +1,45 @@
 """What a process of the node needs to collect: opened anew in each process, so that no secret crosses Ray."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from ray_app.collect.proof import Proof, prove
 from ray_app.collect.running import Status
-from ray_app.connect.api import HttpApi, HttpClient
+from ray_app.connect.addresses import address_of
+from ray_app.connect.api import HttpApi, HttpClient, Validators
+from ray_app.connect.signing import Signing, signing_for
 from ray_app.model.clock import Clock
 from ray_app.model.collected import Collected, Lease
-from ray_app.model.declared import declare
+from ray_app.model.declared import declare, schedule
 from ray_app.model.quota import Priority, Turns
 from ray_app.model.source import Plan, Source, Stream
 from ray_app.model.symbols import Registry
 from ray_app.model.timerange import Coverage, TimeRange
 from ray_app.store.facts import Committed
 from ray_app.store.hot import redis_client
+from ray_app.store.reading import Fact
 from ray_app.store.store import Store
 
 NAMESPACE = "crypto-data"
+HOUR = timedelta(hours=1)
+FINE_REACH = timedelta(days=2)  # a month of minutes is 43,200 candles a pair: older ones are for a backfill
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assigned:
-    """One source under one plan, at an address, with the key that the plan needs. `missing` names an absent key."""
+    """One source under one plan, at an address, with the secrets that the plan needs.
+
+    `missing` names an absent one; such a source is declared and not collected.
+    """
 
     source: Source
     plan: Plan
     base_url: str
-    key: str | None = field(default=None, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
     missing: str = ""
 
     @property
@@ -51,16 +61,25 @@ class Node:
     redis_url: str
     release: str
     http: HttpClient
+    _signing: dict[str, Signing] = field(default_factory=dict, repr=False)
+    _validators: Validators = field(default_factory=dict, repr=False)
 
     def partitions(self, stream: Stream) -> tuple[str, ...]:
         return stream.partitions(self.registry)
 
+    def reach_of(self, stream: Stream) -> timedelta:
+        """How far back the stream's gaps are filled by themselves; of what is finer than an hour, two days."""
+        if stream.reach is not None:
+            return stream.reach
+        return self.reach if stream.grain >= HOUR else min(self.reach, FINE_REACH)
+
     def proofs(self) -> list[Proof]:
-        """Each upstream's month against its allowance."""
-        return [
-            prove(a.source, a.plan, {s.name: self.partitions(s) for s in a.plan.streams})
-            for a in self.assigned
-        ]
+        """Each upstream's month against its allowance; those without a key too."""
+        return [self._proof(a) for a in self.assigned]
+
+    def _proof(self, assigned: Assigned) -> Proof:
+        partitions = {s.name: self.partitions(s) for s in assigned.plan.streams}
+        return prove(assigned.source, assigned.plan, partitions)
 
     def streams(self) -> list[tuple[Assigned, Stream]]:
         return [(a, stream) for a in self.assigned for stream in a.plan.streams]
@@ -75,32 +94,58 @@ class Node:
 
     async def declare(self, now: datetime) -> None:
         """Write the catalogue and the quota rows. Raises ValueError for a schedule that does not fit."""
-        if refusals := [text for proof in self.proofs() for text in proof.refusals]:
+        proofs = [self._proof(a) for a in self.assigned if not a.missing]
+        if refusals := [text for proof in proofs for text in proof.refusals]:
             raise ValueError("\n".join(refusals))
         lines = {
             f"{a.source.name}.{s.name}": declare(
-                a.source, a.plan, s, self.partitions(s), self.reach, missing=a.missing
+                a.source, a.plan, s, self.partitions(s), self.reach_of(s), missing=a.missing
             )
             for a, s in self.streams()
         }
-        await self.store.catalog.declare(lines, now)
+        await self.store.catalog.declare(lines, now, whole=True)
         for assigned in self.assigned:
             await self.store.quotas.declare(assigned.scope, assigned.plan.quota, now)
 
-    def api(self, assigned: Assigned, stream: Stream, priority: Priority, turns: Turns) -> HttpApi:
+    async def since(self, name: str) -> datetime:
+        """From when on this node accounts for a declared stream."""
+        declared = (await self.store.catalog.streams())[name]
+        return schedule(declared).wanted_from
+
+    def api(
+        self,
+        assigned: Assigned,
+        stream: Stream,
+        priority: Priority,
+        turns: Turns,
+        before: datetime | None = None,
+    ) -> HttpApi:
         return HttpApi(
             source=assigned.source,
             plan=assigned.plan,
             stream=stream,
             priority=priority,
+            before=before,
             turns=turns,
             clock=self.clock,
             keep=self.store.raw.keep,
             http=self.http,
             base_url=assigned.base_url,
             simulated=self.simulated,
-            key=assigned.key,
+            signing=self._signing_of(assigned),
+            headers=assigned.headers,
+            validators=self._validators,
         )
+
+    def _signing_of(self, assigned: Assigned) -> Signing:
+        """One per scope, so that a token is bought once for all its streams."""
+        if assigned.scope not in self._signing:
+            address = partial(address_of, assigned.plan, assigned.base_url, simulated=self.simulated)
+            agent = assigned.headers.get("user-agent", "")
+            self._signing[assigned.scope] = signing_for(
+                assigned.plan, assigned.source.name, assigned.secrets, address, self.http, self.clock, agent
+            )
+        return self._signing[assigned.scope]
 
     def redis(self) -> Any:
         return redis_client(self.redis_url) if self.redis_url else None
@@ -127,6 +172,9 @@ class LeasedBooks:
         self._committed()
         return done
 
+    async def known(self, stream: Stream, name: str, over: TimeRange, of: Sequence[str]) -> list[Fact]:
+        return await self._node.store.reading.between(stream.record, name, of, over)
+
     async def report(self, stream: str, status: Status) -> None:
         values = {name: getattr(status, name) for name in Status.__dataclass_fields__}
         await self._node.store.catalog.report(stream, self._lease.owner, values)
@@ -135,5 +183,5 @@ class LeasedBooks:
         self, stream: Stream, name: str, partition: str, over: TimeRange
     ) -> tuple[list[Any], list[datetime]]:
         tried = await self._node.store.ledger.tried(name, over, [partition])
-        facts = await self._node.store.reading.between(stream.record, name, [partition], over)
-        return tried.get(partition, []), [fact.cursor for fact in facts]
+        cursors = await self._node.store.reading.cursors(stream.record, name, [partition], over)
+        return tried.get(partition, []), cursors.get(partition, [])

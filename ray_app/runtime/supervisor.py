@@ -1,4 +1,4 @@
-"""The Supervisor: a Serve deployment of one replica that owns the keepers and the collectors.
+"""The Supervisor: a Serve deployment of one replica that owns the keeper and the collectors.
 
 Its actors are children, not detached: they end with it, so an upgrade's second cluster neither doubles nor
 loses them. Two supervisors at once are harmless: the leases decide. A standby is healthy.
@@ -28,12 +28,10 @@ PERIOD = 2.0  # seconds between looks at the collectors
     ray_actor_options={"num_cpus": 0.05},
 )
 class Supervisor:
-    """Starts what collects and keeps it running. `scopes` are quota scopes, `shards` the streams of each shard."""
+    """Starts what collects and keeps it running. `shards`: the streams of each."""
 
-    def __init__(
-        self, opening: Opening, release: str, scopes: list[str], shards: dict[str, list[str]]
-    ) -> None:
-        self._keepers = {scope: start_keeper(opening, release, scope) for scope in scopes}
+    def __init__(self, opening: Opening, release: str, shards: dict[str, list[str]]) -> None:
+        self._keeper = start_keeper(opening, release)
         self._collectors = {name: start_collector(opening, name, members) for name, members in shards.items()}
         self._seen: dict[str, dict[str, Any]] = {}
         self._watch = asyncio.create_task(self._watching())

@@ -15,14 +15,25 @@ class Catalog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def declare(self, declared: dict[str, dict[str, Any]], now: datetime) -> None:
-        """Write down what streams exist; a row is added only where something differs from the last one."""
+    async def declare(
+        self, declared: dict[str, dict[str, Any]], now: datetime, *, whole: bool = False
+    ) -> None:
+        """Write down what streams exist; a row is added only where something differs from the last one.
+
+        `whole`: these are all. One that is not among them any more is retired: its facts stay, and nobody
+        expects new ones.
+        """
         async with self._database.write() as connection:
             known = {
                 row.stream: row.declared
                 for row in await connection.execute(select(streams).order_by(streams.c.id))
             }
-            for stream, facts in declared.items():
+            gone = {
+                s: json.loads(line) | {"retired": True}
+                for s, line in known.items()
+                if whole and s not in declared
+            }
+            for stream, facts in {**gone, **declared}.items():
                 if known.get(stream) != (text := dumps(facts)):
                     await connection.execute(
                         insert(streams).values(stream=stream, declared=text, declared_at=now)

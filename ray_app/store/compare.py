@@ -32,7 +32,7 @@ def _queries() -> dict[str, Select[Any]]:
             select(series.c.stream, series.c.partition, *own, pages.c.hash.label("page"))
             .join_from(table, series, table.c.series == series.c.id)
             .join(pages, table.c.page == pages.c.id)
-            .order_by(series.c.stream, series.c.partition, table.c[record.cursor_field], table.c.revision)
+            .order_by(series.c.stream, series.c.partition, table.c[record.keyed_by()], table.c.revision)
         )
     out["slices"] = select(*(c for c in slices.c if c.name not in ("id", "fence"))).order_by(slices.c.hash)
     out["set_aside"] = (

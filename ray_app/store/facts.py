@@ -22,6 +22,7 @@ from ray_app.store.rows import Inserts
 from ray_app.store.tables import FACTS, outbox, pages, partition_sets, series, set_aside, slices
 
 TRIES = 5
+VERSIONS = 100  # of one vintage: its revision numbers are its day times this, and what follows
 
 
 @dataclass(slots=True)
@@ -32,6 +33,15 @@ class Committed:
     revised: int = 0
     unchanged: int = 0
     slices: int = 0  # that were not in the store before
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The last stored revision of a fact."""
+
+    revision: int
+    cursor: datetime
+    values: tuple[Any, ...]
 
 
 @dataclass(slots=True)
@@ -179,25 +189,26 @@ class Facts:
             events = []
             received_at = c.received_at
             for record, page in c.records:
-                number, moment, values = (
-                    numbers[c.name, record.partition],
-                    record.cursor,
-                    inserts.values(record),
-                )
-                earlier = latest.get((number, moment))
-                if earlier is not None and earlier[1] == values:  # decimals compare as numbers: 1.50 is 1.5
+                number, key, values = numbers[c.name, record.partition], record.key, inserts.values(record)
+                place = (number, key) if record.number is None else (number, key, record.number)
+                earlier = latest.get(place)
+                if (
+                    earlier is not None and earlier.values == values
+                ):  # decimals compare as numbers: 1.50 is 1.5
                     done.unchanged += 1
                     continue
-                revision = 0 if earlier is None else earlier[0] + 1
-                known_at = record.known_at if revision == 0 else max(record.known_at, received_at)
-                latest[number, moment] = (revision, values)
+                revision, cursor = _revision(record, earlier)
+                known_at = _known_at(record, received_at, first=earlier is None)
+                latest[place] = Earlier(revision, cursor, values)
                 page_id = page_ids[c.pages[page].id]
-                rows.append(inserts.row(moment, values, number, revision, known_at, received_at, page_id))
-                done.new += revision == 0
-                done.revised += revision > 0
+                rows.append(
+                    inserts.row(key, cursor, values, number, revision, known_at, received_at, page_id)
+                )
+                done.new += earlier is None
+                done.revised += earlier is not None
                 if c.topic is not None:
-                    place = {"series": [c.name, record.partition], "revision": revision}
-                    events.append(place | record.model_dump(mode="json"))
+                    told = {"series": [c.name, record.partition], "revision": revision}
+                    events.append(told | record.model_dump(mode="json"))
             if c.topic is not None and events:
                 announced = {"topic": c.topic, "events": dumps(events), "count": len(events)}
                 await connection.execute(insert(outbox).values(**announced, received_at=received_at))
@@ -216,17 +227,44 @@ class Facts:
         inserts: Inserts,
         group: list[Collected],
         numbers: dict[tuple[str, str], int],
-    ) -> dict[tuple[int, datetime], tuple[int, tuple[Any, ...]]]:
-        """The last revision of every fact that the group may hold: (series, cursor) to (revision, values)."""
-        cursor = table.c[inserts.cursor]
+    ) -> dict[tuple[Any, ...], Earlier]:
+        """The last revision of every fact that the group may hold, by (series, key).
+
+        Where the upstream numbers revisions: the last of each number, by (series, key, number).
+        """
+        kind = type(group[0].records[0][0])
+        key, cursor = table.c[inserts.key], table.c[inserts.cursor]
+        by_time = kind.key_field == ""
         spans = []
         for c in group:
-            times = [record.cursor for record, _ in c.records]
+            keys = [record.key for record, _ in c.records]
             mine = {numbers[c.name, record.partition] for record, _ in c.records}
-            spans.append(and_(table.c.series.in_(mine), cursor >= min(times), cursor <= max(times)))
-        query = select(table.c.series, cursor, table.c.revision, *(table.c[f] for f in inserts.fields))
-        query = query.where(or_(*spans)).order_by(table.c.series, cursor, table.c.revision)
-        return {(row[0], row[1]): (row[2], tuple(row[3:])) for row in await connection.execute(query)}
+            wanted = and_(key >= min(keys), key <= max(keys)) if by_time else key.in_(set(keys))
+            spans.append(and_(table.c.series.in_(mine), wanted))
+        query = select(
+            table.c.series, key, cursor.label("at"), table.c.revision, *(table.c[f] for f in inserts.fields)
+        )
+        query = query.where(or_(*spans)).order_by(table.c.series, key, table.c.revision)
+        numbered = group[0].records[0][0].number is not None
+        out: dict[tuple[Any, ...], Earlier] = {}
+        for row in await connection.execute(query):
+            place = (row[0], row[1], row[3] // VERSIONS) if numbered else (row[0], row[1])
+            out[place] = Earlier(row[3], row[2], tuple(row[4:]))
+        return out
+
+
+def _revision(record: Record, earlier: Earlier | None) -> tuple[int, datetime]:
+    """The number and the cursor of a new revision. A text's cursor stays where it was found first."""
+    if earlier is not None:
+        return earlier.revision + 1, earlier.cursor
+    return 0 if record.number is None else record.number * VERSIONS, record.cursor
+
+
+def _known_at(record: Record, received_at: datetime, *, first: bool) -> datetime:
+    """A revision was known when we received it, unless the upstream dates its revisions itself."""
+    if record.known_at_latest:
+        return min(record.known_at, received_at) if first else received_at
+    return record.known_at if first else max(record.known_at, received_at)
 
 
 def _by_table(collected: Iterable[Collected]) -> dict[Table, list[Collected]]:

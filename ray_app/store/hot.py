@@ -5,7 +5,7 @@ same numbers.
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from ray_app.store.outbox import Event, Outbox
 
 KEPT = timedelta(hours=24)
 MOST_EVENTS = 500_000  # per topic; about 250 bytes each
+MOST_PASSING = 20_000  # per topic, of what is told on and not stored
 
 
 def redis_client(url: str) -> Redis:
@@ -63,6 +64,14 @@ class EventStream:
             added += len(events)
         return added
 
+    async def forget(self, numbers: Sequence[int]) -> None:
+        """Take events out; the numbers of the others stay. Raises StoreUnavailable."""
+        try:
+            if numbers:
+                await self._redis.xdel(self._key, *(f"{number}-0" for number in numbers))
+        except RedisError as error:
+            raise StoreUnavailable(f"redis: {error}") from error
+
     async def follow(self, after: int | None = None, block_ms: int = 2000) -> AsyncIterator[list[Event]]:
         """Batches of events after a number (None: after the newest); an empty batch when none came in time.
 
@@ -89,3 +98,27 @@ def _packed(event: Event) -> str:
 def _unpacked(number: str, fields: dict[str, Any]) -> Event:
     body = json.loads(fields["e"])
     return Event(int(number.split("-", maxsplit=1)[0]), datetime.fromisoformat(body["at"]), body["record"])
+
+
+class Passing:
+    """What is told on and never stored, as capped Redis streams; without Redis nobody listens."""
+
+    def __init__(self, redis: Redis | None) -> None:
+        self._redis = redis
+
+    async def publish(self, topic: str, events: Sequence[Mapping[str, Any]]) -> None:
+        """Raises StoreUnavailable; then these are forgotten."""
+        if self._redis is None or not events:
+            return
+        try:
+            pipe: Any = self._redis.pipeline(transaction=False)
+            for event in events:
+                told = {"e": json.dumps(event, default=str, separators=(",", ":"))}
+                pipe.xadd(passing_key(topic), told, maxlen=MOST_PASSING, approximate=True)
+            await pipe.execute()
+        except RedisError as error:
+            raise StoreUnavailable(f"redis: {error}") from error
+
+
+def passing_key(topic: str) -> str:
+    return f"crypto-data:passing:{topic}"

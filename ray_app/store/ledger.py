@@ -13,6 +13,7 @@ from ray_app.store.engine import Database
 from ray_app.store.tables import partition_sets, slices
 
 ACCOUNTED = ("covered", "not_offered", "lost")
+AWAITED = "awaited"  # asked for and not told yet: not accounted, whatever was said before
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,8 @@ class Ledger:
         as_of: datetime | None = None,
     ) -> dict[str, Coverage]:
         """Per partition the ranges that need not be asked for (again)."""
-        tried = await self.tried(stream, over, partitions, as_of, ACCOUNTED)
-        return {p: Coverage.of(one.range for one in found) for p, found in tried.items()}
+        tried = await self.tried(stream, over, partitions, as_of, (*ACCOUNTED, AWAITED))
+        return {p: _accounted(found) for p, found in tried.items()}
 
     async def hashes(self, over: TimeRange) -> frozenset[str]:
         """The slices received within `over`, by hash."""
@@ -103,3 +104,16 @@ class Ledger:
                         f"partition set {digest} is damaged: it does not have the hash that names it"
                     )
             self._sets |= {digest: frozenset(members) for digest, members in found.items()}
+
+
+def _accounted(tried: Sequence[Tried]) -> Coverage:
+    """The last word on each range holds; `tried` in the order in which it ended."""
+    if all(one.outcome != AWAITED for one in tried):
+        return Coverage.of(one.range for one in tried)
+    decided = Coverage()
+    accounted: list[TimeRange] = []
+    for one in reversed(tried):
+        if one.outcome != AWAITED:
+            accounted += decided.missing(one.range)
+        decided = decided.add(one.range)
+    return Coverage.of(accounted)

@@ -3,6 +3,7 @@
     bodies/ab/<sha256>.zst                          the answer's bytes, once however often it came
     pages/2026/11/23/01/<received µs>-<id>.json     request, status, headers, times, the body's hash
     slices/2026/11/23/01/<received µs>-<hash>.json  which pages answered which slice, and how it ended
+    redactions/ab/<sha256>.json                     texts cut out of that body: which, when, why, what is left
 
 Kept before parsing, synced to disk; the whole database can be rebuilt from here.
 """
@@ -11,8 +12,9 @@ import asyncio
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +54,22 @@ class RawPages:
         await asyncio.to_thread(self._put, name, dumps(collected.manifest()).encode())
 
     def _keep(self, page: Page) -> None:
-        body = f"bodies/{page.body_hash[:2]}/{page.body_hash}.zst"
-        if not self._exists(body):
+        body = _body(page.body_hash)
+        if page.original:
+            self._keep_what_is_left(page)
+        elif not (self._exists(body) or self._exists(_redaction(page.body_hash))):
             self._put(body, zstandard.compress(page.body, LEVEL))
         self._put(_envelope(page.received_at, page.id), dumps(page.envelope()).encode())
+
+    def _keep_what_is_left(self, page: Page) -> None:
+        """A body out of which texts were cut before it was ever kept, and the record that says so."""
+        if self._exists(_redaction(page.original)) or self._exists(_body(page.original)):
+            return
+        left = sha256(page.body).hexdigest()
+        self._put(_body(left), zstandard.compress(page.body, LEVEL))
+        at = page.received_at.isoformat()
+        items = [{"item": "", "reason": "not asked for", "at": at}]
+        self._put(_redaction(page.original), dumps(_record(page.original, left, items)).encode())
 
     def load(self, page_id: str, received_at: datetime) -> Page:
         """One page by its id. Raises FileNotFoundError, and ValueError for one that is damaged."""
@@ -73,11 +87,74 @@ class RawPages:
     def _read(self, name: str) -> tuple[Page, str]:
         envelope = json.loads(self._get(name))
         digest = envelope.pop("body")
-        body = zstandard.ZstdDecompressor().decompress(
-            self._get(f"bodies/{digest[:2]}/{digest}.zst"), max_output_size=2**27
-        )
+        kept, original = digest, ""
+        if not self._exists(_body(digest)):
+            kept, original = json.loads(self._get(_redaction(digest)))["left"], digest
+        body = zstandard.ZstdDecompressor().decompress(self._get(_body(kept)), max_output_size=2**27)
+        if original and sha256(body).hexdigest() != kept:
+            raise ValueError(f"what was left of {digest} is damaged")
         asked_at, received_at = (datetime.fromisoformat(envelope.pop(k)) for k in ("asked_at", "received_at"))
-        return Page(body=body, asked_at=asked_at, received_at=received_at, **envelope), digest
+        return Page(
+            body=body, asked_at=asked_at, received_at=received_at, original=original, **envelope
+        ), digest
+
+    def redact(
+        self,
+        stream: str,
+        since: datetime,
+        items: Mapping[str, str],
+        cut: Callable[[bytes, frozenset[str]], bytes],
+        at: datetime,
+    ) -> int:
+        """Cut texts out of every page of source.stream from the hour of `since` on; how many bodies changed.
+
+        `items`: id to reason. The redaction record keeps the hash of the body as it was sent. Done twice it
+        changes nothing; stopped half-way it is done by the next try.
+        """
+        changed, seen = 0, set()
+        from_hour = f"pages/{since:%Y/%m/%d/%H}"
+        for name in self._list("pages"):
+            envelope = json.loads(self._get(name)) if name >= from_hour else {}
+            digest = envelope.get("body", "")
+            if not digest or digest in seen or f"{envelope['source']}.{envelope['stream']}" != stream:
+                continue
+            seen.add(digest)
+            changed += self._redact(digest, items, cut, at)
+        return changed
+
+    def _redact(
+        self,
+        digest: str,
+        items: Mapping[str, str],
+        cut: Callable[[bytes, frozenset[str]], bytes],
+        at: datetime,
+    ) -> bool:
+        record = _record(digest, digest, [])
+        if self._exists(_redaction(digest)):
+            record = json.loads(self._get(_redaction(digest)))
+            if record["left"] != digest:
+                self._remove(_body(digest))  # a try before was stopped here
+        kept = record["left"]
+        body = zstandard.ZstdDecompressor().decompress(self._get(_body(kept)), max_output_size=2**27)
+        named = frozenset(item for item in items if item.encode() in body)
+        try:
+            left = cut(body, named) if named else body
+        except (ValueError, LookupError, TypeError, AttributeError):
+            left = b""  # no listing: nothing of it is worth more than the promise
+        if left == body:
+            return False
+        after = sha256(left).hexdigest()
+        self._put(_body(after), zstandard.compress(left, LEVEL))
+        record["items"] += [{"item": i, "reason": items[i], "at": at.isoformat()} for i in sorted(named)]
+        self._put(_redaction(digest), dumps(record | {"left": after}).encode())
+        self._remove(_body(kept))
+        return True
+
+    def _remove(self, name: str) -> None:
+        if self._local is not None:
+            (self._local / name).unlink(missing_ok=True)
+        elif self._exists(name):
+            self._fs.rm_file(f"{self._root}/{name}")
 
     def manifests(self, since: datetime | None = None) -> Iterator[dict[str, Any]]:
         """Every slice's manifest in the order in which its last page came, from the hour of `since` on."""
@@ -140,6 +217,18 @@ class RawPages:
             raise StoreUnavailable(
                 f"raw pages at {self.path} cannot be written: {error}; free or mount the disk"
             ) from error
+
+
+def _body(digest: str) -> str:
+    return f"bodies/{digest[:2]}/{digest}.zst"
+
+
+def _record(original: str, left: str, items: list[dict[str, str]]) -> dict[str, Any]:
+    return {"original": original, "left": left, "items": items}
+
+
+def _redaction(digest: str) -> str:
+    return f"redactions/{digest[:2]}/{digest}.json"
 
 
 def _envelope(received_at: datetime, page_id: str) -> str:

@@ -4,12 +4,13 @@ as_of=T takes rows received and known by T; known_by=T takes rows known by T whe
 revisions the last one that passes holds.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, Table, and_, func, select
+from sqlalchemy import ColumnElement, FromClause, Select, and_, func, select
 
 from ray_app.model.records import Record
 from ray_app.model.timerange import TimeRange
@@ -17,6 +18,8 @@ from ray_app.store.engine import Database
 from ray_app.store.tables import FACTS, pages, series, set_aside, slices
 
 SETTLED = 2.0  # seconds: a commit that takes longer than this stamps its rows anew, so as_of can wait it out
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT")  # how a time in a fact's id begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class Point:
     as_of: datetime | None = None
     known_by: datetime | None = None
 
-    def bounds(self, table: Table) -> list[ColumnElement[bool]]:
+    def bounds(self, table: FromClause) -> list[ColumnElement[bool]]:
         out = []
         if self.as_of is not None:
             out += [table.c.received_at <= self.as_of, table.c.known_at <= self.as_of]
@@ -40,10 +43,14 @@ NOW = Point()
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One stored revision. `id` leads back to its raw page: stream:partition:cursor:revision."""
+    """One stored revision. `id` leads back to its raw page: stream:partition:key:revision.
+
+    `key` is the cursor for most kinds, a text's id, or the period of an observation.
+    """
 
     stream: str
     partition: str
+    key: datetime | str
     cursor: datetime
     revision: int
     values: dict[str, Any]
@@ -52,19 +59,27 @@ class Fact:
 
     @property
     def id(self) -> str:
-        return f"{self.stream}:{self.partition}:{self.cursor.isoformat()}:{self.revision}"
+        key = self.key if isinstance(self.key, str) else self.key.isoformat()
+        return f"{self.stream}:{self.partition}:{key}:{self.revision}"
 
 
-def parse_id(record_id: str) -> tuple[str, str, datetime, int]:
-    """(stream, partition, cursor, revision) of a fact's id. Raises ValueError when it is none."""
+def parse_id(record_id: str) -> tuple[str, str, datetime | str, int]:
+    """(stream, partition, key, revision) of a fact's id. Raises ValueError when it is none."""
     stream, _, rest = record_id.partition(":")
     rest, _, revision = rest.rpartition(":")
+    if not revision.isdecimal():
+        raise ValueError(f"{record_id!r} is not a record id (stream:partition:key:revision)")
     for at in (i for i, letter in enumerate(rest) if letter == ":"):
+        if not _TIME.match(rest, at + 1):
+            continue  # the id of a post can be digits that would do as a time without dashes
         try:
             return stream, rest[:at], datetime.fromisoformat(rest[at + 1 :]), int(revision)
         except ValueError:
             continue
-    raise ValueError(f"{record_id!r} is not a record id (stream:partition:time:revision)")
+    partition, _, key = rest.partition(":")
+    if not (partition and key):
+        raise ValueError(f"{record_id!r} is not a record id (stream:partition:key:revision)")
+    return stream, partition, key, int(revision)
 
 
 class Reading:
@@ -74,22 +89,22 @@ class Reading:
     async def latest(
         self, record: type[Record], stream: str, partitions: Sequence[str] | None = None, at: Point = NOW
     ) -> dict[str, Fact]:
-        """The newest fact of each partition, by cursor; partitions without one are absent."""
+        """The newest fact of each partition, by time; partitions without one are absent."""
         table = FACTS[record]
-        cursor = table.c[record.cursor_field]
+        time = table.c[record.timed_by()]
         mine = [
             series.c.stream == stream,
             *([series.c.partition.in_(partitions)] if partitions is not None else []),
         ]
         newest = (
-            select(func.max(cursor))
+            select(func.max(time))
             .where(table.c.series == series.c.id, *at.bounds(table))
             .correlate(series)
             .scalar_subquery()
         )
         query = (
-            _facts(table, cursor)
-            .where(*mine, cursor == newest, *at.bounds(table))
+            facts_of(record)
+            .where(*mine, time == newest, *at.bounds(table))
             .order_by(series.c.partition, table.c.revision)
         )
         return {fact.partition: fact for fact in await self._read(record, query)}
@@ -102,18 +117,18 @@ class Reading:
         over: TimeRange,
         at: Point = NOW,
     ) -> list[Fact]:
-        """The facts with a cursor in `over`, by partition and cursor, each in its last passing revision."""
+        """The facts with a time in `over`, by partition and time, each in its last passing revision."""
         table = FACTS[record]
-        cursor = table.c[record.cursor_field]
+        time = table.c[record.timed_by()]
         query = (
-            _facts(table, cursor)
+            facts_of(record)
             .where(series.c.stream == stream, series.c.partition.in_(partitions))
-            .where(cursor >= over.start, cursor < over.end, *at.bounds(table))
-            .order_by(series.c.partition, cursor, table.c.revision)
+            .where(time >= over.start, time < over.end, *at.bounds(table))
+            .order_by(series.c.partition, time, table.c[record.keyed_by()], table.c.revision)
         )
-        last: dict[tuple[str, datetime], Fact] = {}
+        last: dict[tuple[str, datetime | str], Fact] = {}
         for fact in await self._read(record, query):
-            last[fact.partition, fact.cursor] = fact
+            last[fact.partition, fact.key] = fact
         return list(last.values())
 
     async def cursors(
@@ -139,12 +154,10 @@ class Reading:
     async def extent(
         self, record: type[Record], stream: str, at: Point = NOW
     ) -> tuple[datetime, datetime] | None:
-        """The first and the last cursor of the stream; None when it has no facts."""
+        """The first and the last time of the stream; None when it has no facts."""
         table = FACTS[record]
-        cursor = table.c[record.cursor_field]
-        query = select(func.min(cursor), func.max(cursor)).join_from(
-            table, series, table.c.series == series.c.id
-        )
+        time = table.c[record.timed_by()]
+        query = select(func.min(time), func.max(time)).join_from(table, series, table.c.series == series.c.id)
         async with self._database.read() as connection:
             first, last = (
                 await connection.execute(query.where(series.c.stream == stream, *at.bounds(table)))
@@ -164,67 +177,55 @@ class Reading:
         stream: str,
         over: TimeRange,
         limit: int,
-        after: tuple[datetime, str, datetime] | None = None,
+        after: tuple[datetime, str, datetime | str, int] | None = None,
         partitions: Sequence[str] | None = None,
         at: Point = NOW,
     ) -> list[tuple[Fact, Fact]]:
-        """(old, new) of what changed after first being seen, by when the change was received."""
+        """(old, new) of what changed after first being seen, by when the change was received.
+
+        `after` is the place of the last one seen: when received, partition, key, revision.
+        """
         table, old = FACTS[record], FACTS[record].alias("old")
-        cursor = table.c[record.cursor_field]
+        key = table.c[record.keyed_by()]
+        earlier = FACTS[record].alias("earlier")
+        before = (
+            select(func.max(earlier.c.revision))
+            .where(earlier.c.series == table.c.series, earlier.c[record.keyed_by()] == key)
+            .where(earlier.c.revision < table.c.revision)
+            .correlate(table)
+            .scalar_subquery()
+        )
         query = (
-            select(
-                series.c.stream,
-                series.c.partition,
-                cursor.label("cursor"),
-                *(c for c in table.c if c.name not in ("series", record.cursor_field)),
-                *(c.label(f"old_{c.name}") for c in old.c if c.name not in ("series", record.cursor_field)),
-            )
-            .join_from(table, series, table.c.series == series.c.id)
+            facts_of(record)
+            .add_columns(*(c.label(f"old_{c.name}") for c in old.c if c.name != "series"))
             .join(
                 old,
                 and_(
                     old.c.series == table.c.series,
-                    old.c[record.cursor_field] == cursor,
-                    old.c.revision == table.c.revision - 1,
+                    old.c[record.keyed_by()] == key,
+                    old.c.revision == before,
                 ),
             )
-            .where(series.c.stream == stream, table.c.revision > 0)
+            .where(series.c.stream == stream)
             .where(table.c.received_at >= over.start, table.c.received_at < over.end, *at.bounds(table))
             .where(*([series.c.partition.in_(partitions)] if partitions is not None else []))
-            .order_by(table.c.received_at, series.c.partition, cursor, table.c.revision)
+            .order_by(table.c.received_at, series.c.partition, key, table.c.revision)
             .limit(limit)
         )
         if after is not None:
-            moment, partition, time = after
-            query = query.where(
-                (table.c.received_at > moment)
-                | (
-                    (table.c.received_at == moment)
-                    & (
-                        (series.c.partition > partition)
-                        | ((series.c.partition == partition) & (cursor > time))
-                    )
-                )
-            )
+            columns = (table.c.received_at, series.c.partition, key, table.c.revision)
+            query = query.where(_behind(columns, after))
         out = []
         async with self._database.read() as connection:
             for row in (await connection.execute(query)).mappings():
-                new = _fact(record, {k: v for k, v in row.items() if not k.startswith("old_")})
-                before = {k.removeprefix("old_"): v for k, v in row.items() if k.startswith("old_")}
-                out.append(
-                    (
-                        _fact(
-                            record,
-                            {"stream": row["stream"], "partition": row["partition"], "cursor": row["cursor"]}
-                            | before,
-                        ),
-                        new,
-                    )
-                )
+                new = {k: v for k, v in row.items() if not k.startswith("old_")}
+                then = {k.removeprefix("old_"): v for k, v in row.items() if k.startswith("old_")}
+                place = {"stream": row["stream"], "partition": row["partition"]}
+                out.append((fact_of(record, place | then), fact_of(record, new)))
         return out
 
     async def lineage(
-        self, record: type[Record], stream: str, partition: str, cursor: datetime, revision: int
+        self, record: type[Record], stream: str, partition: str, key: datetime | str, revision: int
     ) -> dict[str, Any] | None:
         """From a row to its raw response; None when there is no such row."""
         table = FACTS[record]
@@ -233,7 +234,7 @@ class Reading:
             .join_from(table, series, table.c.series == series.c.id)
             .join(pages, table.c.page == pages.c.id)
             .where(series.c.stream == stream, series.c.partition == partition)
-            .where(table.c[record.cursor_field] == cursor, table.c.revision == revision)
+            .where(table.c[record.keyed_by()] == key, table.c.revision == revision)
         )
         async with self._database.read() as connection:
             row = (await connection.execute(query)).mappings().one_or_none()
@@ -265,20 +266,29 @@ class Reading:
 
     async def _read(self, record: type[Record], query: Select[Any]) -> list[Fact]:
         async with self._database.read() as connection:
-            return [_fact(record, dict(row)) for row in (await connection.execute(query)).mappings()]
+            return [fact_of(record, dict(row)) for row in (await connection.execute(query)).mappings()]
 
 
-def _facts(table: Table, cursor: Column[Any]) -> Select[Any]:
-    own = [c for c in table.c if c.name not in ("series", "page") and c.name != cursor.name]
-    return select(series.c.stream, series.c.partition, cursor.label("cursor"), *own).join_from(
+def _behind(columns: Sequence[Any], place: Sequence[Any]) -> ColumnElement[bool]:
+    """Rows that come after `place` in the order of these columns, the first of them deciding first."""
+    column, at = columns[0], place[0]
+    further: ColumnElement[bool] = column > at
+    return further if len(columns) == 1 else further | ((column == at) & _behind(columns[1:], place[1:]))
+
+
+def facts_of(record: type[Record]) -> Select[Any]:
+    """The facts of a kind, each revision a row that `fact_of` reads."""
+    table = FACTS[record]
+    own = [c for c in table.c if c.name not in ("series", "page")]
+    return select(series.c.stream, series.c.partition, *own).join_from(
         table, series, table.c.series == series.c.id
     )
 
 
-def _fact(record: type[Record], row: dict[str, Any]) -> Fact:
-    names = ("stream", "partition", "cursor", "revision", "known_at", "received_at")
+def fact_of(record: type[Record], row: dict[str, Any]) -> Fact:
+    """A row of `facts_of`; further columns are passed over."""
+    names = ("stream", "partition", "revision", "known_at", "received_at")
     place = {name: row[name] for name in names}
-    values = {
-        f: row[f] for f in record.model_fields if f not in (record.partition_field, record.cursor_field)
-    }
-    return Fact(values=values, **place)
+    apart = (record.partition_field, record.keyed_by(), record.cursor_field)
+    values = {f: row[f] for f in record.model_fields if f not in apart}
+    return Fact(key=row[record.keyed_by()], cursor=row[record.cursor_field], values=values, **place)

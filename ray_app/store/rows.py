@@ -35,17 +35,17 @@ class Inserts:
     """The INSERT of one table of facts, and how a record and its provenance become its parameters."""
 
     def __init__(self, record: type[Record], table: Table, dialect: Dialect) -> None:
-        self.cursor = record.cursor_field
-        self.fields = tuple(
-            f for f in record.model_fields if f not in (record.partition_field, record.cursor_field)
-        )
-        names = (self.cursor, *self.fields, *PROVENANCE)
+        self.cursor, self.key = record.cursor_field, record.keyed_by()
+        place = (self.key,) if self.key == self.cursor else (self.key, self.cursor)
+        self.fields = tuple(f for f in record.model_fields if f not in (record.partition_field, *place))
+        names = (*place, *self.fields, *PROVENANCE)
         statement = insert(table).values(dict.fromkeys(names)).compile(dialect=dialect, column_keys=names)
         order = statement.positiontup or []
         self.statement = str(statement)
         sqlite = dialect.name == "sqlite"
         encoders = {name: _encoder(table.c[name].type, sqlite=sqlite) for name in names}
-        self._moment: Encode = encoders[self.cursor] or (lambda value: value)
+        self._moment: Encode = encoders["known_at"] or (lambda value: value)
+        self._places = [encoders[name] or (lambda value: value) for name in place]
         self._values = [
             (at, encode) for at, f in enumerate(self.fields) if (encode := encoders[f]) is not None
         ]
@@ -61,7 +61,8 @@ class Inserts:
 
     def row(
         self,
-        moment: datetime,
+        key: datetime | str,
+        cursor: datetime,
         values: tuple[Any, ...],
         series: int,
         revision: int,
@@ -75,5 +76,6 @@ class Inserts:
             if encoded[at] is not None:
                 encoded[at] = encode(encoded[at])
         time = self._moment
-        row = (time(moment), *encoded, series, revision, time(known_at), time(received_at), page)
+        place = [encode(at) for encode, at in zip(self._places, (key, cursor), strict=False)]
+        row = (*place, *encoded, series, revision, time(known_at), time(received_at), page)
         return tuple([row[at] for at in self._place])

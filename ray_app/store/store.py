@@ -9,10 +9,12 @@ from ray_app.store.facts import Committed, Facts
 from ray_app.store.keys import Keys
 from ray_app.store.leases import Leases
 from ray_app.store.ledger import Ledger
+from ray_app.store.links import Links
 from ray_app.store.outbox import Outbox
 from ray_app.store.quota import Quotas
 from ray_app.store.raw import RawPages
 from ray_app.store.reading import Reading
+from ray_app.store.texts import Texts
 
 
 class Store:
@@ -29,6 +31,8 @@ class Store:
         self.catalog = Catalog(self.database)
         self.outbox = Outbox(self.database)
         self.keys = Keys(self.database)
+        self.texts = Texts(self.database)
+        self.links = Links(self.database)
 
     async def commit(self, collected: Sequence[Collected], lease: Lease) -> Committed:
         """Manifests first, then facts and coverage in one transaction.

@@ -9,10 +9,21 @@ from decimal import Decimal
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
+from pydantic import StringConstraints
 from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, UniqueConstraint
 from sqlalchemy.types import TypeEngine
 
 from ray_app.model.records import Bar, ExchangeRate, MarketPoint, Price, Record
+from ray_app.model.series import (
+    FundingRate,
+    MarketTotals,
+    Metric,
+    MoodIndex,
+    Observation,
+    OpenInterest,
+    Trending,
+)
+from ray_app.model.texts import Article, Post
 from ray_app.store.types import Exact, Id, Instant, LongText
 
 metadata = MetaData()
@@ -21,6 +32,7 @@ _MYSQL: dict[str, Any] = {
     "mysql_collate": "utf8mb4_bin",
     "mysql_engine": "InnoDB",
 }
+LONGEST_NAME = 190  # characters: what MySQL takes into a key beside others
 PROVENANCE = ("series", "revision", "known_at", "received_at", "page")
 
 
@@ -107,6 +119,47 @@ outbox = table(
     Index("outbox_by_number", "topic", "first"),
 )
 
+text_links = table(  # which coins and stocks a text speaks of was worked out, by which rules
+    "text_links",
+    Column("series", Id, ForeignKey("series.id"), primary_key=True, autoincrement=False),
+    Column("item", String(190), primary_key=True),
+    Column("linker", String(40), primary_key=True),
+    Column("revision", Integer, primary_key=True, autoincrement=False),  # of the text, the first that says it
+    Column("through", Integer, nullable=False),  # the last revision that says the same; moved in place
+    Column("story", String(64), nullable=False, index=True),  # texts that tell the same share it
+    Column("known_at", Instant, nullable=False),  # when anyone could have known that revision
+    Column("made_at", Instant, nullable=False),
+)
+
+mentions = table(
+    "mentions",
+    Column("series", Id, ForeignKey("series.id"), primary_key=True, autoincrement=False),
+    Column("item", String(190), primary_key=True),
+    Column("linker", String(40), primary_key=True),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("asset", String(100), primary_key=True),
+    Column("kind", String(10), nullable=False),  # coin | stock
+    Column("confidence", Exact(), nullable=False),
+    Column("at", Instant, nullable=False),  # the text's
+    Index("mentions_by_asset", "asset", "at"),
+)
+
+text_checks = table(  # when a text that can be deleted upstream was last seen there
+    "text_checks",
+    Column("series", Id, ForeignKey("series.id"), primary_key=True, autoincrement=False),
+    Column("item", String(190), primary_key=True),
+    Column("due_at", Instant, nullable=False, index=True),
+    Column("checked_at", Instant, nullable=True),
+)
+
+redactions = table(  # texts that are gone upstream and were cut out here, pages included
+    "redactions",
+    Column("series", Id, ForeignKey("series.id"), primary_key=True, autoincrement=False),
+    Column("item", String(190), primary_key=True),
+    Column("reason", String(190), nullable=False),
+    Column("redacted_at", Instant, nullable=False),
+)
+
 leases = table(
     "leases",
     Column("shard", String(100), primary_key=True),
@@ -174,35 +227,45 @@ api_keys = table(
 
 def _column(record: type[Record], field: str) -> Column[Any]:
     """A column from a record's annotation: numbers exact, times as instants, words as exact text."""
-    annotation = record.model_fields[field].annotation
+    info = record.model_fields[field]
+    annotation, said = info.annotation, list(info.metadata)
     nullable = get_origin(annotation) in (Union, UnionType) and type(None) in get_args(annotation)
     kind = next((a for a in get_args(annotation) if a is not type(None)), None) if nullable else annotation
     while get_origin(kind) is Annotated:
-        kind = get_args(kind)[0]
+        kind, *more = get_args(kind)
+        said += more
+    longest = next((s.max_length for s in said if isinstance(s, StringConstraints)), None)
     types: dict[Any, TypeEngine[Any]] = {
         Decimal: Exact(),
-        int: Integer(),
+        int: Id,
         bool: Boolean(create_constraint=False),
     }
     if kind in types:
         return Column(field, types[kind], nullable=nullable)
     if kind is datetime or getattr(kind, "__name__", "") == "AwareDatetime":
         return Column(field, Instant, nullable=nullable)
-    return Column(field, String(40), nullable=nullable)  # a short word: str or Literal
+    if longest is not None and longest > LONGEST_NAME:
+        return Column(field, LongText, nullable=nullable)
+    return Column(field, String(longest or 40), nullable=nullable)  # a short word: str or Literal
 
 
 def facts_table(title: str, record: type[Record]) -> Table:
-    """One row per revision: which series, which time, the values, when known, when had, from which page."""
-    own = [f for f in record.model_fields if f not in (record.partition_field, record.cursor_field)]
+    """One row per revision: which series, which key, the values, when known, when had, from which page."""
+    key, cursor = record.keyed_by(), record.cursor_field
+    own = [f for f in record.model_fields if f not in (record.partition_field, key, cursor)]
+    key_column = _column(record, key)
+    by_cursor = [Column(cursor, Instant, nullable=False)] if cursor != key else []
     return table(
         title,
         Column("series", Id, ForeignKey("series.id"), primary_key=True, autoincrement=False),
-        Column(record.cursor_field, Instant, primary_key=True),
+        Column(key, key_column.type, primary_key=True),
         Column("revision", Integer, primary_key=True, autoincrement=False),
+        *by_cursor,
         *(_column(record, f) for f in own),
         Column("known_at", Instant, nullable=False),
         Column("received_at", Instant, nullable=False),
         Column("page", Id, ForeignKey("pages.id"), nullable=False),
+        *([Index(f"{title}_by_{cursor}", "series", cursor)] if by_cursor else []),
     )
 
 
@@ -211,4 +274,13 @@ FACTS: dict[type[Record], Table] = {
     ExchangeRate: facts_table("exchange_rates", ExchangeRate),
     MarketPoint: facts_table("market_points", MarketPoint),
     Bar: facts_table("bars", Bar),
+    Observation: facts_table("observations", Observation),
+    Metric: facts_table("metrics", Metric),
+    MoodIndex: facts_table("mood_indices", MoodIndex),
+    FundingRate: facts_table("funding_rates", FundingRate),
+    OpenInterest: facts_table("open_interest", OpenInterest),
+    MarketTotals: facts_table("market_totals", MarketTotals),
+    Trending: facts_table("trending", Trending),
+    Article: facts_table("articles", Article),
+    Post: facts_table("posts", Post),
 }

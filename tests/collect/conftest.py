@@ -16,6 +16,7 @@ import pytest
 from ray_app.collect.planner import next_due
 from ray_app.collect.running import Running, Status
 from ray_app.connect.api import HttpApi, client
+from ray_app.connect.signing import signing_for
 from ray_app.connect.simulated import simulator_clock
 from ray_app.model.clock import SimulatedClock
 from ray_app.model.collected import Collected, Lease
@@ -50,6 +51,9 @@ class Books:
         if self.before is not None:
             await self.before(collected)
         return await self.store.commit(collected, self.lease)
+
+    async def known(self, stream: Stream, name: str, over: TimeRange, of: Sequence[str]) -> list[Fact]:
+        return await self.store.reading.between(stream.record, name, of, over)
 
     async def report(self, _: str, status: Status) -> None:
         self.reports.append(deepcopy(status))
@@ -137,16 +141,16 @@ async def collecting(tmp_path: Path, prepared_sqlite: Path) -> AsyncIterator[Col
             clock = clock or await simulator_clock(simulated.base, http)
             turns, books = Counted(clock), Books(store, lease)
 
-            def api(stream: Stream, priority: Priority) -> HttpApi:
+            def api(stream: Stream, priority: Priority, _: datetime | None) -> HttpApi:
                 return HttpApi(
                     source=SOURCE, plan=plan, stream=stream, priority=priority, turns=turns, clock=clock,
                     keep=keep or store.raw.keep, http=http, base_url=simulated.base + plan.simulated_at,
-                    simulated=True, key=KEY if plan.auth else None,
+                    simulated=True, signing=signing_for(plan, SOURCE.name, (KEY,), str, http, clock),
                 )  # fmt: skip
 
             running = Running(
                 source=SOURCE, stream=stream, partitions=tuple(partitions), books=books, api=api, clock=clock,
-                reach=reach,
+                reach=reach, since=clock.now() - (reach if stream.offers is not None else timedelta(0)),
             )  # fmt: skip
             return Collecting(running, books, simulated, clock, turns)
 

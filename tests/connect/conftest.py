@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from ray_app.connect.api import HttpApi, client
+from ray_app.connect.signing import signing_for
 from ray_app.model.clock import Clock, ManualClock
 from ray_app.model.quota import Allowance, Priority, Refusal, Turn, Turns
 from ray_app.model.source import Page
@@ -120,7 +121,7 @@ class Counted:
     refusals: list[Refusal] = field(default_factory=list)
     allowances: list[Allowance] = field(default_factory=list)
 
-    async def turn(self, priority: Priority) -> Turn:
+    async def turn(self, priority: Priority, before: datetime | None = None) -> Turn:
         self.asked.append(priority)
         return Turn(self.clock.now(), self.clock.now() + timedelta(minutes=1))
 
@@ -158,8 +159,12 @@ async def asking() -> AsyncIterator[Callable[..., Asking]]:
             told: dict[str, Any] = {
                 "source": SOURCE, "plan": SOURCE.plan("paid"), "stream": PRICES, "priority": Priority.LIVE,
                 "turns": turns or counted, "clock": clock, "keep": keep, "http": http, "base_url": address,
-                "simulated": True, "key": KEY,
+                "simulated": True,
             } | more  # fmt: skip
+            key = told.pop("key", KEY)
+            if key is not None:
+                plan, name = told["plan"], told["source"].name
+                told["signing"] = signing_for(plan, name, (key,), str, http, told["clock"])
             told["stream"] = replace(told["stream"], attempts=attempts)
             return Asking(HttpApi(**told), counted, told["clock"], kept)
 

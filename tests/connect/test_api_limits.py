@@ -79,7 +79,7 @@ async def test_a_turn_that_came_too_late_is_not_used(simulated: Simulated, askin
     given: list[datetime] = []
 
     class Late:
-        async def turn(self, _: Priority) -> Turn:
+        async def turn(self, _: Priority, before: datetime | None = None) -> Turn:
             given.append(START - timedelta(seconds=2 - len(given)))
             return Turn(given[-1], given[-1] + timedelta(seconds=0.5))
 

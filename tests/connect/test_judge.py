@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -81,7 +82,9 @@ def test_how_long_an_answer_asks_us_to_wait(header: str, seconds: float | None):
     ("header", "limit"), [("30", 30), ("0", None), ("many", None), ("-3", None), ("", None)]
 )
 def test_the_limit_that_an_answer_states(header: str, limit: int | None):
-    assert allowance(answer(429, x_ratelimit_limit=header)) == limit
+    assert allowance(SOURCE, answer(429, x_ratelimit_limit=header)) == limit
+    unsaid = replace(SOURCE, states_limit=False)  # another source's header may speak of another window
+    assert allowance(unsaid, answer(429, x_ratelimit_limit=header)) is None
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,49 @@ async def test_who_is_more_urgent_goes_first(ledger: Quotas, clock: ManualClock)
     assert order == ["p1", "l1", "l2", "h1", "h2", "b1", "b2"]
 
 
+async def test_among_equals_the_earliest_deadline_goes_first(ledger: Quotas, clock: ManualClock):
+    """What an upstream soon stops telling before what it tells for years; a priority before any deadline."""
+    keeper = Keeper("scope", THIRTY, ledger, clock)
+    served: list[str] = []
+
+    async def one(name: str, priority: Priority, before: datetime | None) -> None:
+        await keeper.turn(priority, before)
+        served.append(name)
+
+    wanted = [
+        ("heal, no deadline", HEAL, None),
+        ("heal, in a day", HEAL, T0 + 24 * HOUR),
+        ("heal, in an hour", HEAL, T0 + HOUR),
+        ("heal, past", HEAL, T0 - HOUR),
+        ("heal, in an hour too", HEAL, T0 + HOUR),
+        ("heal, no deadline either", HEAL, None),
+        ("backfill, in a second", BACKFILL, T0 + SECOND),
+        ("live, no deadline", LIVE, None),
+        ("live, in a day", LIVE, T0 + 24 * HOUR),
+    ]
+    await asyncio.gather(*(one(*asked) for asked in wanted))
+    assert served == [
+        "live, in a day", "live, no deadline", "heal, past", "heal, in an hour", "heal, in an hour too",
+        "heal, in a day", "heal, no deadline", "heal, no deadline either", "backfill, in a second",
+    ]  # fmt: skip
+
+
+async def test_an_earlier_deadline_that_comes_later_is_put_before(ledger: Quotas, clock: ManualClock):
+    keeper = Keeper("scope", Quota(1, MINUTE), ledger, clock)
+    served, first = list[str](), asyncio.Event()
+
+    async def one(name: str, before: datetime) -> None:
+        await keeper.turn(HEAL, before)
+        served.append(name)
+        first.set()
+
+    tasks = [asyncio.create_task(one(f"day {n}", T0 + n * 24 * HOUR)) for n in range(1, 4)]
+    await first.wait()
+    tasks.append(asyncio.create_task(one("hour", T0 + HOUR)))
+    await asyncio.gather(*tasks)
+    assert served == ["day 1", "hour", "day 2", "day 3"]
+
+
 async def test_a_successor_begins_after_the_chunk_of_the_one_that_died(ledger: Quotas, clock: ManualClock):
     """6,000 a minute: a chunk is 100 turns in a second. What the dead one did not use stays spent."""
     quota = Quota(6000, MINUTE)

@@ -7,6 +7,7 @@ from ray_app.connect.keeper import Keeper
 from ray_app.model.clock import ManualClock
 from ray_app.model.quota import Allowance, Priority
 from ray_app.model.source import Page
+from ray_app.sources.coingecko import SOURCE
 from ray_app.store.quota import Quotas
 from tests.connect.turns import MINUTE, T0, THIRTY
 
@@ -20,9 +21,9 @@ def page(**headers: str) -> Page:
 
 
 def test_only_plain_numbers_are_believed():
-    assert (allowance(page(limit="10")), remaining(page(remaining="0"))) == (10, 0)
-    assert (allowance(page(limit="ten")), remaining(page(remaining="-1"))) == (None, None)
-    assert (allowance(page()), remaining(page())) == (None, None)
+    assert (allowance(SOURCE, page(limit="10")), remaining(page(remaining="0"))) == (10, 0)
+    assert (allowance(SOURCE, page(limit="ten")), remaining(page(remaining="-1"))) == (None, None)
+    assert (allowance(SOURCE, page()), remaining(page())) == (None, None)
 
 
 async def test_a_lower_limit_is_kept_to_from_the_next_turn_on(ledger: Quotas):

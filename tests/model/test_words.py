@@ -47,7 +47,7 @@ def test_when_a_fact_could_be_known():
     [
         {"high": 2.5}, {"low": 2.5}, {"open": 5}, {"close": 0.5}, {"end": T0}, {"end": T0 - HOUR}, {"open": 0},
         {"low": -1}, {"close": None}, {"open": "NaN"}, {"start": T0.replace(tzinfo=None)}, {"interval": "1w"},
-        {"volume": -1}, {"trades": 7},
+        {"volume": -1}, {"trades": 2**63}, {"colour": 7},
     ],
 )  # fmt: skip
 def test_what_cannot_be_a_bar_is_none(changes: dict[str, Any]):

@@ -80,9 +80,7 @@ async def test_a_killed_collector_is_back_with_nothing_lost_and_nothing_twice(
     names = [f"coingecko.{stream.name}" for _, stream in node.streams()]
     deployment: Any = Supervisor
     supervisor = serve.run(
-        deployment.bind(
-            partial(open_with, settings), settings.release, ["coingecko-paid"], {"collect-0": names}
-        ),
+        deployment.bind(partial(open_with, settings), settings.release, {"collect-0": names}),
         name="killed",
         route_prefix=None,
     )
@@ -164,7 +162,7 @@ async def test_a_killed_keeper_is_found_again_and_its_chunk_stays_spent(
     node = await opened(settings)
     try:
         await node.declare(node.clock.now())
-        actor = start_keeper(partial(open_with, settings), settings.release, "coingecko-paid")
+        actor = start_keeper(partial(open_with, settings), settings.release)
         far = FarTurns(node, node.assigned[0], WALL)
         before = [await far.turn(Priority.LIVE) for _ in range(5)]
         ray_session.kill(actor, no_restart=False)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,23 @@ STREAMS = [
 ]
 NAMES = [f"{source.name}-{plan.name}-{stream.name}" for source, plan, stream in STREAMS]
 each_stream = pytest.mark.parametrize(("source", "tier", "stream"), STREAMS, ids=NAMES)
+
+
+def each_stream_of(*sources: str) -> pytest.MarkDecorator:
+    """Of those whose answers have a place in time that is known beforehand."""
+    chosen = [(case, name) for case, name in zip(STREAMS, NAMES, strict=True) if case[0].name in sources]
+    return pytest.mark.parametrize(
+        ("source", "tier", "stream"), [case for case, _ in chosen], ids=[name for _, name in chosen]
+    )
+
+
+SOME = ("bitcoin", "tether", "usd", "eur", "BTCUSDT", "ETHUSDT", "BTC-USD", "ETH-USD", "XBTUSD", "ETHUSD")
+
+
+def some_partitions(stream: Stream) -> list[str]:
+    """Two of many, all of a few."""
+    every = stream.partitions(load_registry())
+    return [name for name in every if name in SOME] or list(every)
 
 
 @dataclass
@@ -112,7 +130,8 @@ def test_what_a_stream_declares_makes_sense(source: Source, tier: Plan, stream: 
     zero = timedelta(0)
     assert zero < stream.grain <= stream.longest_slice
     assert stream.longest_slice % stream.grain == zero
-    assert stream.every % stream.grain == zero  # no interval without a look at it
+    # no interval without a look at it, or several at one that is told while it lasts
+    assert stream.every % stream.grain == zero or (stream.unfinished and stream.grain % stream.every == zero)
     assert zero <= stream.settle < timedelta(days=1)
     assert stream.batch >= 1
     assert stream.attempts >= 1
@@ -138,7 +157,7 @@ def test_a_streams_partitions_are_distinct_and_storable(source: Source, tier: Pl
 PLAN_OF_SIMULATOR = {"keyless": "keyless", "demo": "demo", "paid": "analyst"}
 
 
-@each_stream
+@each_stream_of("coingecko")
 async def test_a_stream_asks_for_what_its_plan_offers_and_reads_the_answer(
     source: Source,
     tier: Plan,
@@ -151,10 +170,7 @@ async def test_a_stream_asks_for_what_its_plan_offers_and_reads_the_answer(
     made: Asking = asking(
         simulated.base + tier.simulated_at, source=source, plan=tier, stream=stream, key="sim-key"
     )
-    names = [
-        name for name in stream.partitions(load_registry()) if name in ("bitcoin", "tether", "usd", "eur")
-    ]
-    assert len(names) == 2
+    names = some_partitions(stream)
     over = on_offer(stream, START, timedelta(hours=30))
     assert over is not None
     slices = list(plan(stream, names, over, {}))
@@ -211,6 +227,12 @@ def vars_of(page: Page) -> dict[str, Any]:
     return {name: getattr(page, name) for name in page.__dataclass_fields__}
 
 
+def same(one: Any, other: Any) -> bool:
+    """A text that became a number on its way has lost what a double does not hold."""
+    both = isinstance(one, Decimal) and isinstance(other, Decimal)
+    return one == other or (both and abs(one - other) <= abs(other) * Decimal("1e-14"))
+
+
 SPOILT: list[tuple[str, dict[str, Any]]] = [
     ("F12", {"kind": "null"}), ("F12", {"kind": "missing"}), ("F13", {"kind": "duplicated"}),
     ("F13", {"kind": "backwards"}), ("F13", {"kind": "shuffled"}), ("F14", {}), ("F15", {}), ("F19", {"rows": 1}),
@@ -220,7 +242,7 @@ SPOILT: list[tuple[str, dict[str, Any]]] = [
 LEAVES_OUT = ("F12", "F14", "F19")
 
 
-@each_stream
+@each_stream_of("coingecko", "binance", "binance_futures", "coinbase", "kraken")
 async def test_a_spoilt_answer_yields_right_records_or_none(
     source: Source,
     tier: Plan,
@@ -232,12 +254,12 @@ async def test_a_spoilt_answer_yields_right_records_or_none(
 
     A candle that was told while it formed (F15) looks like any other: only its age tells, hence `settle`.
     """
-    simulated = simulate(PLAN_OF_SIMULATOR[tier.name], limits=False)
+    simulated = simulate(PLAN_OF_SIMULATOR.get(tier.name, "analyst"), limits=False)
     made: Asking = asking(
         simulated.base + tier.simulated_at, source=source, plan=tier, stream=stream, key="sim-key"
     )
-    names = [name for name in stream.partitions(load_registry()) if name in ("bitcoin", "usd", "eur")]
-    over = on_offer(stream, START, timedelta(hours=20))
+    names = [name for name in some_partitions(stream) if name != "tether"]
+    over = on_offer(stream, START, max(timedelta(hours=20), 10 * stream.grain))
     assert over is not None
     wanted = next(iter(plan(stream, names, over, {})))
 
@@ -257,7 +279,7 @@ async def test_a_spoilt_answer_yields_right_records_or_none(
         if fault == "F15":
             told.pop(max(right), None)
         for place, values in told.items():
-            other = {name: value for name, value in values.items() if value != right[place][name]}
+            other = {name: value for name, value in values.items() if not same(value, right[place][name])}
             if fault == "F12":
                 other = {name: value for name, value in other.items() if value is not None}
             assert other == {}, (fault, parameters, place)

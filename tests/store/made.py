@@ -36,7 +36,12 @@ def price(coin: str, amount: str, slot: datetime = T0, **more: Any) -> Price:
 
 
 def bar(start: datetime, close: str = "2", coin: str = "bitcoin") -> Bar:
-    prices = {"open": Decimal(2), "high": Decimal(10**15), "low": Decimal("1E-12"), "close": Decimal(close)}
+    prices: dict[str, Any] = {
+        "open": Decimal(2),
+        "high": Decimal(10**15),
+        "low": Decimal("1E-12"),
+        "close": Decimal(close),
+    }
     return Bar(symbol=coin, interval="1h", start=start, end=start + HOUR, **prices)
 
 

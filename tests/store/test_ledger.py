@@ -80,6 +80,68 @@ async def test_what_counts_as_covered(node: Open, outcome: Outcome, counts: bool
     assert coverage == ({"bitcoin": Coverage.of([slots(0, 2)])} if counts else {})
 
 
+async def covers(node: Open, **more: Any) -> tuple[TimeRange, ...]:
+    """What of the first nine slots need not be asked for, for bitcoin."""
+    found = await node.store.ledger.coverage(PRICES, slots(0, 9), **more)
+    return found["bitcoin"].ranges if "bitcoin" in found else ()
+
+
+async def test_what_is_awaited_after_it_was_covered_is_open(node: Open):
+    await tried(node, slots(0, 4), "bitcoin", at=T0 + HOUR)
+    await tried(node, slots(2, 3), "bitcoin", at=T0 + 2 * HOUR, outcome="awaited")
+    assert await covers(node) == (slots(0, 2), slots(3, 4))
+    await tried(node, slots(4, 5), "bitcoin", at=T0 + 3 * HOUR, outcome="awaited")
+    assert await covers(node) == (slots(0, 2), slots(3, 4))
+
+
+@pytest.mark.parametrize("outcome", ["covered", "not_offered", "lost"])
+async def test_what_is_accounted_for_after_it_was_awaited_is_done(node: Open, outcome: Outcome):
+    await tried(node, slots(0, 4), "bitcoin", at=T0 + HOUR, outcome="awaited")
+    assert await covers(node) == ()
+    await tried(node, slots(1, 3), "bitcoin", at=T0 + 2 * HOUR, outcome=outcome)
+    assert await covers(node) == (slots(1, 3),)
+    await tried(node, slots(2, 3), "bitcoin", at=T0 + 3 * HOUR, outcome="awaited")
+    await tried(node, slots(0, 1), "bitcoin", at=T0 + 4 * HOUR, outcome=outcome)
+    assert await covers(node) == (slots(0, 2),)
+
+
+async def test_a_failure_changes_nothing_about_what_is_awaited(node: Open):
+    await tried(node, slots(0, 4), "bitcoin", at=T0 + HOUR)
+    await tried(node, slots(2, 3), "bitcoin", at=T0 + 2 * HOUR, outcome="awaited")
+    await tried(node, slots(0, 4), "bitcoin", at=T0 + 3 * HOUR, outcome="failed")
+    assert await covers(node) == (slots(0, 2), slots(3, 4))
+
+
+async def test_what_is_awaited_is_so_for_its_own_partitions(node: Open):
+    await tried(node, slots(0, 2), "bitcoin", "ethereum", at=T0 + HOUR)
+    await tried(node, slots(1, 2), "ethereum", at=T0 + 2 * HOUR, outcome="awaited")
+    assert await node.store.ledger.coverage(PRICES, slots(0, 9)) == {
+        "bitcoin": Coverage.of([slots(0, 2)]),
+        "ethereum": Coverage.of([slots(0, 1)]),
+    }
+
+
+async def test_what_was_awaited_as_of_a_time_was_open_then(node: Open):
+    await tried(node, slots(0, 2), "bitcoin", at=T0 + HOUR)
+    await tried(node, slots(1, 2), "bitcoin", at=T0 + 2 * HOUR, outcome="awaited")
+    await tried(node, slots(1, 2), "bitcoin", at=T0 + 3 * HOUR)
+    assert await covers(node, as_of=T0 + HOUR - MINUTE) == ()
+    assert await covers(node, as_of=T0 + HOUR) == (slots(0, 2),)
+    assert await covers(node, as_of=T0 + 2 * HOUR) == (slots(0, 1),)
+    assert await covers(node, as_of=T0 + 3 * HOUR) == (slots(0, 2),)
+    assert await covers(node) == (slots(0, 2),)
+
+
+async def test_of_one_commit_the_later_line_is_the_last_word(node: Open):
+    """A commit that the store could take only later stamps all its lines with one time."""
+    lines = [
+        collected(over=slots(0, 4), partitions=["bitcoin"], at=T0 + HOUR, body=b"x"),
+        collected(over=slots(3, 4), partitions=["bitcoin"], at=T0 + HOUR, outcome="awaited", reason="young"),
+    ]
+    await node.commit(*(line.received(T0 + 2 * HOUR) for line in lines))
+    assert await covers(node) == (slots(0, 3),)
+
+
 @pytest.mark.parametrize("asked", [3, 6], ids=["few", "many"])
 async def test_coverage_of_some_partitions_is_that_of_all(node: Open, asked: int):
     """Few are looked for in SQL, many in memory: the same answer."""
@@ -141,7 +203,7 @@ async def test_the_changes_of_a_page_of_revisions_follow_the_page_before(node: O
     paged, after = list[tuple[datetime, str, datetime]](), None
     while page := await node.store.reading.revisions(Price, PRICES, over, 5, after):
         paged += [(new.received_at, new.partition, new.cursor) for _, new in page]
-        after = paged[-1]
+        after = (*paged[-1], page[-1][1].revision)
     assert paged == places
 
 
@@ -211,6 +273,14 @@ async def test_the_catalogue_keeps_every_declaration(node: Open):
     then = await catalog.streams(T0 + HOUR)
     assert then["coingecko.prices"]["partitions"] == ["bitcoin"]
     assert await catalog.streams(T0 - MINUTE) == {}
+    other = {"kraken.bars_1h": {"every_seconds": 3600.0, "partitions": ["XBTUSD"]}}
+    await catalog.declare(other, T0 + 3 * HOUR)  # one more: the first is still collected
+    assert "retired" not in (await catalog.streams())["coingecko.prices"]
+    await catalog.declare(other, T0 + 4 * HOUR, whole=True)
+    assert (await catalog.streams())["coingecko.prices"]["retired"] is True
+    assert "retired" not in (await catalog.streams())["kraken.bars_1h"]
+    await catalog.declare(more, T0 + 5 * HOUR, whole=True)
+    assert "retired" not in (await catalog.streams())["coingecko.prices"]
 
 
 def status(state: str = "waiting", **more: Any) -> dict[str, Any]:

@@ -1,0 +1,66 @@
+"""One round of healing by hand: every gap that the upstreams still offer, with a receipt.
+
+The collectors heal by themselves; this is for the impatient, and for a node whose collectors are stopped.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from ray_app.collect.filling import Filled, Filling
+from ray_app.collect.heal import Repair, repairable, repairs
+from ray_app.model.quota import Priority
+from ray_app.runtime.jobs import Holding, turns_for
+from ray_app.runtime.opening import Assigned, LeasedBooks, Node
+
+
+async def heal_round(node: Node, reach: timedelta) -> dict[str, Any]:
+    """Fill every gap that the upstreams still offer, earliest deadline first, once; the receipt as JSON."""
+    now = node.clock.now()
+    await node.declare(now)
+    receipt: dict[str, Any] = {"gaps": 0, "filled": 0, "records": 0, "failed": [], "not_repairable": []}
+    async with Holding(node, "heal", f"heal-{now.timestamp():.6f}") as lease:
+        books = LeasedBooks(node, lease)
+        for assigned in node.assigned:
+            if assigned.missing:
+                receipt["not_repairable"].append(
+                    f"{assigned.source.name}: not configured, set {assigned.missing}"
+                )
+                continue
+            await _heal(node, assigned, books, reach, receipt)
+    return receipt
+
+
+async def _heal(
+    node: Node, assigned: Assigned, books: LeasedBooks, reach: timedelta, receipt: dict[str, Any]
+) -> None:
+    source, now = assigned.source, node.clock.now()
+    streams = [(s, node.partitions(s)) for s in assigned.plan.streams]
+    turns = turns_for(node, assigned, near=True)
+    done, fillings = {}, {}
+    for stream, _ in streams:
+        over = repairable(stream, now, reach)
+        if over is None:
+            receipt["not_repairable"].append(f"{source.name}.{stream.name}: upstream tells only the present")
+            continue
+        done[stream.name] = await books.coverage(f"{source.name}.{stream.name}", over)
+        fillings[stream.name] = Filling(
+            source=source,
+            stream=stream,
+            books=books,
+            api=lambda s, priority, before: node.api(assigned, s, priority, turns, before),
+            clock=node.clock,
+        )
+    for repair in repairs(streams, done, now, reach):
+        known = any(p in done[repair.stream.name] for p in repair.slice.partitions)
+        filled = await fillings[repair.stream.name].fill(repair.slice, Priority.HEAL, prove=known)
+        _count(receipt, repair, filled)
+
+
+def _count(receipt: dict[str, Any], repair: Repair, filled: Filled) -> None:
+    receipt["gaps"] += 1
+    if filled.collected is None:
+        gap = f"{repair.stream.name} {repair.slice.partitions} {repair.slice.range}"
+        receipt["failed"].append(f"{gap}: {filled.error}")
+    else:
+        receipt["filled"] += 1
+        receipt["records"] += len(filled.collected.records)
