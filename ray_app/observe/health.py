@@ -44,9 +44,16 @@ class Judged:
 
 
 def judge(
-    declared: Mapping[str, Any], newest: Mapping[str, datetime], not_offered: Collection[str], now: datetime
+    declared: Mapping[str, Any],
+    newest: Mapping[str, datetime],
+    not_offered: Collection[str],
+    now: datetime,
+    told: Mapping[str, datetime] | None = None,
 ) -> Judged:
-    """`newest`: when each series was last observed; `not_offered`: series that the upstream lacks."""
+    """`newest`: when each series was last observed; `not_offered`: series that the upstream lacks.
+
+    `told`: when a series that may be quiet last had something new; too long a silence is no health either.
+    """
     wanted = [p for p in declared["partitions"] if p not in not_offered]
     allowed = allowed_age(declared)
     stale = [p for p in wanted if p not in newest or now - newest[p] > allowed]
@@ -67,6 +74,11 @@ def judge(
         young = now - declared["declared_at"] <= allowed
         condition = "pending" if young and not any(p in newest for p in stale) else "degraded"
         reasons = [f"{len(stale)} of {len(wanted)} series are late"]
+    if condition == "available" and (silent := _silent(declared, wanted, told or {}, now)):
+        condition = "degraded"
+        days = declared["quiet_seconds"] / 86_400
+        named = ", ".join(silent[:NAMED])
+        reasons = [f"{len(silent)} of {len(wanted)} series had nothing new for {days:g} days: {named}"]
     return Judged(
         condition=condition,
         reasons=tuple(reasons),
@@ -76,6 +88,16 @@ def judge(
         fresh=len(wanted) - len(stale),
         stale=tuple(stale[:NAMED]),
     )
+
+
+def _silent(
+    declared: Mapping[str, Any], wanted: Collection[str], told: Mapping[str, datetime], now: datetime
+) -> list[str]:
+    """The series that have been quiet for longer than they may be."""
+    if (quiet := declared.get("quiet_seconds")) is None:
+        return []
+    since = now - timedelta(seconds=quiet)
+    return [p for p in wanted if told.get(p, declared["declared_at"]) < since]
 
 
 def collector_state(declared: Mapping[str, Any], row: Mapping[str, Any] | None, now: datetime) -> str:

@@ -44,3 +44,5 @@ def set_level(level: str) -> None:
     """Log from this level on (DEBUG, INFO, WARNING, ERROR)."""
     logger("settings")  # sets up the lines
     logging.getLogger("crypto_data").setLevel(level)
+    for chatty in ("httpx", "httpcore"):  # their lines hold whole URLs, and some upstreams want keys there
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ray_app.model.completeness import Span
 from ray_app.model.records import Bar, ExchangeRate
+from ray_app.model.symbols import Asset
 from ray_app.model.timerange import TimeRange
 from ray_app.process.bars import Candle, coarser
 from ray_app.serve.completeness import states, told
@@ -14,12 +15,13 @@ from ray_app.serve.conversion import USD, Rate, RateTable, newest_rates
 from ray_app.serve.datasets import INTERVALS, Dataset
 from ray_app.serve.node import Node
 from ray_app.serve.points import Standing
-from ray_app.serve.problems import Problem
+from ray_app.serve.problems import Problem, invalid
 from ray_app.store.reading import Fact
 
 BUILT = ("4h", "1d")  # from candles of an hour, where no source has them
 HOUR = timedelta(hours=1)
 LENGTH = {name: length for length, name in INTERVALS.items()}
+PREFERRED = "coingecko"  # its candles are of all venues together
 NOT_HERE = ("late", "failed", "lost")
 
 
@@ -31,6 +33,11 @@ class Chosen:
     step: timedelta
     partition: str
 
+    @property
+    def unit(self) -> str:
+        """What its prices are told in, lower case like a currency."""
+        return self.dataset.unit(self.partition).lower()
+
 
 @dataclass(slots=True)
 class History:
@@ -40,28 +47,52 @@ class History:
     changes: list[datetime]
 
 
-async def choose(node: Node, interval: str, ids: dict[str, str], coin: str, at: Standing) -> Chosen:
-    """Raises Problem: INVALID_TIMEFRAME when nobody offers it, DATA_NOT_AVAILABLE when not for this coin."""
-    found = await node.datasets.of(Bar, at.point.as_of)
-    offered = {INTERVALS[one.grain] for one in found if one.grain in INTERVALS}
-    offered |= set(BUILT) if "1h" in offered else set()
+async def choose(node: Node, interval: str, asset: Asset, venue: str | None, at: Standing) -> Chosen:
+    """The data set that answers: of one venue, else one in US dollars, CoinGecko's before those of venues.
+
+    Of one source, a candle that it has itself comes before one that is built here. Raises Problem:
+    VALIDATION_ERROR for an unknown venue, INVALID_TIMEFRAME when nobody offers it, DATA_NOT_AVAILABLE when
+    not for this coin.
+    """
+    known = await node.datasets.of(Bar, at.point.as_of)
+    venues = sorted({one.source for one in known})
+    if venue is not None and venue not in venues:
+        raise invalid(
+            f"no candles of {venue!r}; there are {', '.join(venues) or 'none'}",
+            parameter="venue",
+            available=venues,
+        )
+    found = [one for one in known if (one.source == venue if venue else one.declared["unit"].lower() == USD)]
+    found.sort(key=lambda one: (one.source != PREFERRED, one.name))
+    offered = _offered(found)
     if interval not in offered:
-        known = sorted(offered, key=LENGTH.__getitem__)
+        of_venues = {name: _offered(one for one in known if one.source == name) for name in venues}
+        having = [name for name in venues if interval in of_venues[name]]
+        hint = f"; with venue={having[0]} there are" if having else ""
         raise Problem(
             "INVALID_TIMEFRAME",
-            f"no source offers candles of {interval!r}; there are {', '.join(known) or 'none'}",
-            {"interval": interval, "available": known},
+            f"no source offers candles of {interval!r}; there are {', '.join(offered) or 'none'}{hint}",
+            {"interval": interval, "available": offered, "venues": of_venues},
         )
     step = LENGTH[interval]
     grains = [step, HOUR] if interval in BUILT else [step]
-    for grain in grains:
-        for dataset in found:
-            partition = ids.get(dataset.source, coin)
-            if dataset.grain == grain and partition in dataset.partitions:
-                return Chosen(dataset, step, partition)
+    for source in dict.fromkeys(one.source for one in found):
+        for grain in grains:
+            for dataset in found:
+                partition = node.partition(asset, dataset)
+                if (dataset.source, dataset.grain) == (source, grain) and partition in dataset.partitions:
+                    return Chosen(dataset, step, partition)
     raise Problem(
-        "DATA_NOT_AVAILABLE", f"no candles of {coin} are collected", {"symbol": coin, "interval": interval}
+        "DATA_NOT_AVAILABLE",
+        f"no candles of {asset.id} are collected" + (f" from {venue}" if venue else ""),
+        {"symbol": asset.id, "interval": interval, "venue": venue},
     )
+
+
+def _offered(found: Iterable[Dataset]) -> list[str]:
+    """The intervals that these data sets have, or that can be built from them; shortest first."""
+    names = {INTERVALS[one.grain] for one in found if one.grain in INTERVALS}
+    return sorted(names | (set(BUILT) if "1h" in names else set()), key=LENGTH.__getitem__)
 
 
 async def history(node: Node, chosen: Chosen, over: TimeRange | None, currency: str, at: Standing) -> History:
@@ -80,7 +111,7 @@ async def history(node: Node, chosen: Chosen, over: TimeRange | None, currency: 
     )
     if dataset.grain != chosen.step:
         out.candles = coarser(out.candles, chosen.step)
-    if currency != USD:
+    if currency != chosen.unit:
         await _convert(node, out, over, currency, at)
     return out
 

@@ -14,7 +14,20 @@ from ray_app.serve.door import REQUEST_ID, Door
 from ray_app.serve.node import Node
 from ray_app.serve.parts import Parts
 from ray_app.serve.problems import Problem, envelope, problem_of
-from ray_app.serve.rest import catalog, coverage, current, documents, evidence, health, historical, operations
+from ray_app.serve.rest import (
+    catalog,
+    coverage,
+    current,
+    derivatives,
+    documents,
+    evidence,
+    health,
+    historical,
+    macro,
+    onchain,
+    operations,
+    texts,
+)
 from ray_app.serve.routes import Guarded
 
 __all__ = ["Parts", "build_app"]
@@ -45,7 +58,8 @@ def build_app(parts: Parts, *, owned: bool = False) -> FastAPI:
     )
     app.router.route_class = Guarded
     app.state.node = node
-    for routes in (current, historical, coverage, evidence, operations, catalog, health, documents):
+    data = (current, historical, derivatives, macro, onchain, texts)
+    for routes in (*data, coverage, evidence, operations, catalog, health, documents):
         routes.add(app, node)
 
     async def told(request: Request, error: Exception) -> Response:

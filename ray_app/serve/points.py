@@ -46,7 +46,7 @@ class Standing:
         return floor(max(known, default=self.now), MILLISECOND)
 
 
-def instant(value: str, name: str) -> datetime:
+def instant(value: str, name: str, earliest: datetime = EARLIEST) -> datetime:
     """An RFC 3339 time or a date (its first instant); without a zone it is UTC. Raises Problem."""
     wanted = value.strip()
     if _INSTANT.fullmatch(wanted):
@@ -58,9 +58,9 @@ def instant(value: str, name: str) -> datetime:
         except (ValueError, OverflowError):
             pass
         else:
-            if moment >= EARLIEST:
+            if moment >= earliest:
                 return moment
-            raise invalid(f"{name} must not be before {text(EARLIEST)}", parameter=name)
+            raise invalid(f"{name} must not be before {text(earliest)}", parameter=name)
     raise invalid(f"{name} must be an RFC 3339 time like 2026-11-23T01:05:00Z", parameter=name)
 
 

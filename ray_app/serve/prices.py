@@ -16,6 +16,7 @@ from ray_app.model.records import ExchangeRate, Price
 from ray_app.model.symbols import Asset
 from ray_app.observe.health import allowed_age, worst
 from ray_app.serve.conversion import USD, Rate, newest_rates
+from ray_app.serve.crosscheck import Checked, cross_check
 from ray_app.serve.datasets import Dataset, Datasets
 from ray_app.serve.parts import Parts
 from ray_app.serve.points import Standing
@@ -99,13 +100,15 @@ class CurrentPrices:
         turns = [fact.cursor + allowed for fact in facts.values()] + [
             one.slot + rate_age for one in rates.values()
         ]
+        checked = await cross_check(reading, self._datasets, dataset, facts, wanted.assets, standing.point)
         changes = [fact.received_at for fact in facts.values()] + [one.received_at for one in rates.values()]
+        changes += checked.changes
         as_of = standing.as_of(*changes, *(turn for turn in turns if turn <= standing.now))
         rows = [
             _row(asset, facts.get(coins[asset.id]), wanted, rates, dataset, standing)
             for asset in wanted.assets
         ]
-        meta = _meta(dataset, wanted, facts, coins, rates, standing, allowed, rate_age)
+        meta = _meta(dataset, wanted, facts, coins, rates, checked, standing, allowed, rate_age)
         answer = Answer(
             payload=rows[0] if wanted.one else {"data": rows},
             meta={"as_of": as_of, "known_by": standing.known_by, **meta, "simulated": self._parts.simulated},
@@ -186,6 +189,7 @@ def _meta(
     facts: dict[str, Fact],
     coins: dict[str, str],
     rates: dict[str, Rate],
+    checked: Checked,
     standing: Standing,
     allowed: timedelta,
     rate_age: timedelta,
@@ -204,6 +208,9 @@ def _meta(
             reasons.append(
                 f"{name}: not updated by the upstream since {fact.values['updated_at']:%Y-%m-%dT%H:%MZ}"
             )
+        for said in checked.reasons.get(name, ()):
+            conditions.append("degraded")
+            reasons.append(f"{name}: {said}")
     for one in rates.values():
         if standing.now - one.slot >= rate_age:
             conditions.append("degraded")

@@ -17,6 +17,7 @@ from tests.serve.conftest import Running, at, client, routes
 OPEN = {"/health", "/ready", "/docs", "/openapi.json"}
 VALUES = {
     "symbol": "BTC",
+    "series": "GDP",
     "record_id": "coingecko.prices:bitcoin:2026-11-23T00:00:00+00:00:0",
     "job": "heal-1",
 }
@@ -37,11 +38,18 @@ async def test_the_routes_of_this_part_are_all_there(node: Running):
         "/api/v1/health",
         "/api/v1/catalog/symbols",
         "/api/v1/catalog/datasets",
+        "/api/v1/catalog/series",
         "/api/v1/catalog/features",
         "/api/v1/catalog/sources",
         "/api/v1/prices/current/BTC",
         "/api/v1/prices/current",
         "/api/v1/prices/historical/BTC",
+        "/api/v1/derivatives/BTC",
+        "/api/v1/macro/GDP",
+        "/api/v1/onchain/BTC",
+        "/api/v1/news/crypto/latest",
+        "/api/v1/news/stock/latest",
+        "/api/v1/social/latest",
         "/api/v1/stats/collectors",
         "/api/v1/coverage",
         "/api/v1/gaps",

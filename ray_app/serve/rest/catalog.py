@@ -4,17 +4,28 @@ from datetime import timedelta
 from typing import Any
 
 from fastapi import FastAPI, Request
+from pydantic import Field
 from starlette.responses import Response
 
+from ray_app.model.records import Price
 from ray_app.model.symbols import Asset
 from ray_app.model.timerange import floor
+from ray_app.observe.crosscheck import figures
+from ray_app.serve.crosscheck import venues
 from ray_app.serve.datasets import Dataset
 from ray_app.serve.node import Node
 from ray_app.serve.paging import pinned
 from ray_app.serve.points import Standing
 from ray_app.serve.queries import Moments, Paged, read_query
+from ray_app.serve.rest.coverage import series as declared_series
+from ray_app.serve.rest.examples import SERIES
 from ray_app.serve.routes import ANY, get
 from ray_app.serve.wire import Answer
+
+
+class SeriesQuery(Paged):
+    dataset: str | None = Field(None, description="one data set, as /api/v1/catalog/datasets names it")
+    symbol: str | None = Field(None, description="one coin; data sets that are not by coin are left out")
 
 
 def add(app: FastAPI, node: Node) -> None:
@@ -36,7 +47,7 @@ def add(app: FastAPI, node: Node) -> None:
     async def datasets(request: Request) -> Response:
         at = await node.standing(read_query(Moments, request))
         declared = await node.datasets.all(at.point.as_of)
-        rows = [await _dataset(node, one, at) for one in declared.values()]
+        rows = [await _dataset(node, one, at) | _checked(one, declared) for one in declared.values()]
         changes = [row["last_time"] for row in rows if row["last_time"] is not None]
         answer = _answer(
             node,
@@ -46,6 +57,21 @@ def add(app: FastAPI, node: Node) -> None:
             None,
         )
         return answer.response(request, node.clock.now())
+
+    async def series(request: Request) -> Response:
+        query = read_query(SeriesQuery, request)
+        paged = await pinned(node, request, query, query.limit)
+        at = paged.standing
+        declared = await node.datasets.all(at.point.as_of)
+        every = await declared_series(node, query.dataset, query.symbol, at)
+        rest = [one for one in every if paged.after is None or list(one.place) > paged.after]
+        shown = rest[: query.limit]
+        as_of = at.as_of(*_declared(declared))
+        more = paged.next(list(shown[-1].place), as_of) if len(rest) > len(shown) else None
+        rows = [_series(one.dataset, one.partition) for one in shown]
+        return _answer(node, {"data": rows, "total": len(every)}, at, as_of, more).response(
+            request, node.clock.now()
+        )
 
     async def features(request: Request) -> Response:
         at = await node.standing(read_query(Moments, request))
@@ -68,6 +94,7 @@ def add(app: FastAPI, node: Node) -> None:
                     "source": one.source,
                     "plan": line["plan"],
                     "licence": line["licence"],
+                    "llm_allowed": line.get("llm_allowed", False),
                     "attribution": line["attribution"],
                     "docs": line["docs"],
                     "datasets": [],
@@ -89,6 +116,15 @@ def add(app: FastAPI, node: Node) -> None:
         scope=ANY,
         query=Moments,
         summary="The data sets that are declared",
+    )
+    get(
+        app,
+        "/api/v1/catalog/series",
+        series,
+        scope=ANY,
+        query=SeriesQuery,
+        summary="Every series: what it is, its unit and its licence",
+        example={"data": [SERIES], "total": 1},
     )
     get(
         app,
@@ -129,7 +165,7 @@ def _symbol(node: Node, asset: Asset, datasets: dict[str, Dataset], at: Standing
         "datasets": [
             name
             for name, one in datasets.items()
-            if not one.by_currency and node.partition(asset, one) in one.partitions
+            if one.by_asset and node.partition(asset, one) in one.partitions
         ],
     }
 
@@ -152,8 +188,35 @@ async def _dataset(node: Node, one: Dataset, at: Standing) -> dict[str, Any]:
         "last_time": extent[1] if extent else None,
         "declared_at": line["declared_at"],
         "licence": line["licence"],
+        "restricted": one.restricted,
+        "attribution": line["attribution"],
+        "llm_allowed": line.get("llm_allowed", False),
         "parser": line["parser"],
         "not_configured": line["not_configured"] or None,
+    }
+
+
+def _checked(one: Dataset, declared: dict[str, Dataset]) -> dict[str, Any]:
+    """What prices are held against."""
+    if one.record is not Price:
+        return {}
+    return {"cross_check": figures(venue.name for venue in venues(declared.values(), one))}
+
+
+def _series(dataset: Dataset, partition: str) -> dict[str, Any]:
+    """`restricted`: its values need a key marked internal."""
+    line = dataset.declared
+    return {
+        "dataset": dataset.name,
+        "series": partition,
+        "title": dataset.about(partition, "title") or None,
+        "unit": dataset.unit(partition),
+        "frequency": dataset.about(partition, "frequency") or None,
+        "every_seconds": line["every_seconds"],
+        "licence": dataset.licence(partition),
+        "restricted": dataset.restricts(partition),
+        "attribution": line["attribution"],
+        "llm_allowed": line.get("llm_allowed", False),
     }
 
 

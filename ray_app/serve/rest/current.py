@@ -49,7 +49,7 @@ def add(app: FastAPI, node: Node) -> None:
                 found = await prices.read(wanted, standing)
             now = clock.now()
         if found.dataset.restricted:
-            check_licence(found.dataset, key_of(scope).internal)
+            check_licence(found.dataset, key_of(scope).internal, found.coins)
         return found.answer.response(request, now)
 
     async def many(request: Request) -> Response:
@@ -63,7 +63,7 @@ def add(app: FastAPI, node: Node) -> None:
                 found = await prices.current(place, wanted, standing)
             else:
                 found = await prices.read(wanted, standing)
-        check_licence(found.dataset, key_of(request.scope).internal)
+        check_licence(found.dataset, key_of(request.scope).internal, found.coins)
         return found.answer.response(request, clock.now())
 
     get(

@@ -9,7 +9,8 @@ from pydantic import Field
 from starlette.responses import Response
 
 from ray_app.model.timerange import TimeRange
-from ray_app.serve.datasets import Dataset
+from ray_app.serve.datasets import Dataset, check_licence, left_out, restricted
+from ray_app.serve.door import key_of
 from ray_app.serve.node import Node
 from ray_app.serve.paging import pinned
 from ray_app.serve.points import EARLIEST, instant
@@ -31,15 +32,17 @@ def add(app: FastAPI, node: Node) -> None:
     async def lineage(record_id: str, request: Request) -> Response:
         at = await node.standing(read_query(Moments, request))
         try:
-            stream, partition, cursor, revision = parse_id(record_id)
+            stream, partition, key, revision = parse_id(record_id)
         except ValueError as error:
             raise invalid(str(error), record_id=record_id) from None
-        if cursor.tzinfo is None:
+        if isinstance(key, datetime) and key.tzinfo is None:
             raise invalid("the time in a record id has its zone", record_id=record_id)
         dataset = (await node.datasets.all(at.point.as_of)).get(stream)
         found = None
         if dataset is not None:
-            found = await node.store.reading.lineage(dataset.record, stream, partition, cursor, revision)
+            check_licence(dataset, key_of(request.scope).internal, [partition])
+        if dataset is not None and isinstance(key, str) == dataset.by_id:
+            found = await node.store.reading.lineage(dataset.record, stream, partition, key, revision)
         if dataset is None or found is None or not _seen(found, at.point.as_of, at.point.known_by):
             raise Problem("NOT_FOUND", "there is no such record (at that time)", {"record_id": record_id})
         received, known = found["had_at"], found["known_at"]
@@ -48,7 +51,7 @@ def add(app: FastAPI, node: Node) -> None:
                 "record_id": record_id,
                 "dataset": stream,
                 "series": partition,
-                **_evidence(found, cursor, revision),
+                **_evidence(found, key, revision),
             },
             meta={
                 "as_of": at.as_of(received),
@@ -69,10 +72,10 @@ def add(app: FastAPI, node: Node) -> None:
         end = instant(query.end, "end") if query.end is not None else at.now + MILLISECOND
         if start >= end:
             raise invalid("start must be before end", parameters=["start", "end"])
-        wanted = await _wanted(node, query, at.point.as_of, at.asked)
+        wanted, closed = await _wanted(node, query, at.point.as_of, at.asked, key_of(request.scope).internal)
         rows: list[tuple[Dataset, Fact, Fact]] = []
         for dataset, partitions in wanted:
-            after = _after(paged.after, dataset.name)
+            after = _after(paged.after, dataset)
             if len(rows) > query.limit or (paged.after is not None and dataset.name < paged.after[0]):
                 continue
             found = await node.store.reading.revisions(
@@ -91,7 +94,8 @@ def add(app: FastAPI, node: Node) -> None:
         more = None
         if len(rows) > len(shown):
             dataset, _, new = shown[-1]
-            position = [dataset.name, new.received_at.isoformat(), new.partition, new.cursor.isoformat()]
+            key = new.key if isinstance(new.key, str) else new.key.isoformat()
+            position = [dataset.name, new.received_at.isoformat(), new.partition, key, new.revision]
             more = paged.next(position, at.asked or at.now)
         answer = Answer(
             payload={"data": [_change(*row) for row in shown]},
@@ -102,6 +106,7 @@ def add(app: FastAPI, node: Node) -> None:
                 "source": "store",
                 "simulated": node.parts.simulated,
                 "cursor": more,
+                **({"left_out": left_out(closed)} if closed else {}),
             },
             observed=last,
         )
@@ -109,7 +114,7 @@ def add(app: FastAPI, node: Node) -> None:
 
     get(
         app, "/api/v1/lineage/{record_id:path}", lineage, scope="read:ops", query=Moments,
-        summary="From a record (dataset:series:time:revision) to the raw response it came from",
+        summary="From a record (dataset:series:time or id:revision) to the raw response it came from",
         example={
             "record_id": "coingecko.prices:bitcoin:2026-11-23T01:05:00+00:00:0",
             "request": {"path": "/coins/markets", "params": {"vs_currency": "usd"}},
@@ -131,9 +136,9 @@ def _seen(found: dict[str, Any], as_of: datetime | None, known_by: datetime | No
     return known_by is None or bool(known <= known_by)
 
 
-def _evidence(found: dict[str, Any], cursor: datetime, revision: int) -> dict[str, Any]:
+def _evidence(found: dict[str, Any], key: datetime | str, revision: int) -> dict[str, Any]:
     return {
-        "time": cursor,
+        "id" if isinstance(key, str) else "time": key,
         "revision": revision,
         "known_at": found["known_at"],
         "received_at": found["had_at"],
@@ -148,24 +153,44 @@ def _evidence(found: dict[str, Any], cursor: datetime, revision: int) -> dict[st
 
 
 async def _wanted(
-    node: Node, query: RevisionsQuery, as_of: datetime | None, asked: datetime | None
-) -> list[tuple[Dataset, list[str] | None]]:
+    node: Node, query: RevisionsQuery, as_of: datetime | None, asked: datetime | None, internal: bool
+) -> tuple[list[tuple[Dataset, list[str] | None]], list[tuple[Dataset, str]]]:
+    """The data sets with the series (None: all of them) that the key may have, and the series it may not.
+
+    Raises Problem for a data set that does not exist, or of which the key may have nothing.
+    """
     known = await node.datasets.all(as_of)
     if query.dataset is not None and query.dataset not in known:
         raise Problem(
             "NOT_FOUND", f"there is no data set {query.dataset!r} (at that time)", {"datasets": sorted(known)}
         )
     chosen = [known[query.dataset]] if query.dataset is not None else list(known.values())
-    if query.symbol is None:
-        return [(one, None) for one in chosen]
-    asset = node.resolve(query.symbol, asked)
-    return [(one, [node.partition(asset, one)]) for one in chosen if not one.by_currency]
+    wanted: list[tuple[Dataset, list[str] | None]] = [(one, None) for one in chosen]
+    if query.symbol is not None:
+        asset = node.resolve(query.symbol, asked)
+        wanted = [(one, [node.partition(asset, one)]) for one in chosen if one.by_asset]
+    if internal:
+        return wanted, []
+    open_: list[tuple[Dataset, list[str] | None]] = []
+    closed: list[tuple[Dataset, str]] = []
+    for one, partitions in wanted:
+        if not one.restricted:
+            open_.append((one, partitions))
+            continue
+        mine = one.partitions if partitions is None else tuple(partitions)
+        having = one.open_to(internal, mine)
+        closed += [(one, p) for p in mine if p not in having]
+        open_ += [(one, list(having))] if having else []
+    if closed and query.dataset is not None and not open_:
+        raise restricted(closed)
+    return open_, closed
 
 
-def _after(position: list[Any] | None, dataset: str) -> tuple[datetime, str, datetime] | None:
-    if position is None or position[0] != dataset:
+def _after(position: list[Any] | None, dataset: Dataset) -> tuple[datetime, str, datetime | str, int] | None:
+    if position is None or position[0] != dataset.name:
         return None
-    return datetime.fromisoformat(position[1]), position[2], datetime.fromisoformat(position[3])
+    key = position[3] if dataset.by_id else datetime.fromisoformat(position[3])
+    return datetime.fromisoformat(position[1]), position[2], key, position[4]
 
 
 def _change(dataset: Dataset, old: Fact, new: Fact) -> dict[str, Any]:
@@ -173,7 +198,7 @@ def _change(dataset: Dataset, old: Fact, new: Fact) -> dict[str, Any]:
     return {
         "dataset": dataset.name,
         "series": new.partition,
-        "time": new.cursor,
+        "time": new.key if isinstance(new.key, datetime) else new.cursor,
         "record_id": new.id,
         "old_record_id": old.id,
         "old": {name: old.values[name] for name in differ},

@@ -42,6 +42,7 @@ HISTORICAL: dict[str, Any] = {
     "name": "Bitcoin",
     "interval": "1h",
     "vs_currency": "usd",
+    "units": {"price": "USD", "volume": "BTC"},
     "data": [
         {
             "timestamp": "2026-11-23T00:00:00.000Z",
@@ -56,4 +57,126 @@ HISTORICAL: dict[str, Any] = {
     ],
     "total_points": 1,
     "meta": {**META, "gaps": [GAP], "cursor": None},
+}
+_KNOWN: dict[str, Any] = {
+    "known_at": "2026-10-30T06:00:00.000Z",
+    "received_at": "2026-10-29T13:05:02.417Z",
+}
+_SERIES_META: dict[str, Any] = {**META, "cursor": None}
+MACRO: dict[str, Any] = {
+    "dataset": "fred.macro",
+    "series": "GDP",
+    "provider": "fred",
+    "title": "Gross domestic product",
+    "unit": "billions of USD a year",
+    "frequency": "quarterly",
+    "licence": "public_domain",
+    "attribution": "as the source wants it",
+    "data": [
+        {
+            "period": "2026-07-01T00:00:00.000Z",
+            "value": 1.5,
+            "vintage": "2026-10-29T00:00:00.000Z",
+            **_KNOWN,
+            "record_id": "fred.macro:GDP:2026-07-01T00:00:00+00:00:2026102900",
+        }
+    ],
+    "meta": {**_SERIES_META, "source": "fred"},
+}
+ONCHAIN: dict[str, Any] = {
+    "symbol": "BTC",
+    "id": "bitcoin",
+    "name": "Bitcoin",
+    "metrics": [
+        {
+            "metric": "mempool_tx",
+            "dataset": "mempool.waiting",
+            "series": "btc.mempool_tx",
+            "provider": "mempool",
+            "title": "Transactions that wait",
+            "unit": "transactions",
+            "frequency": None,
+            "licence": "attribution",
+            "attribution": "mempool.space",
+        }
+    ],
+    "data": [
+        {
+            "metric": "mempool_tx",
+            "provider": "mempool",
+            "time": "2026-11-23T01:00:00.000Z",
+            "value": 3,
+            "unit": "transactions",
+            **_KNOWN,
+            "record_id": "mempool.waiting:btc.mempool_tx:2026-11-23T01:00:00+00:00:0",
+        }
+    ],
+    "meta": {**_SERIES_META, "source": "mempool", "left_out": []},
+}
+DERIVATIVES: dict[str, Any] = {
+    "symbol": "BTC",
+    "id": "bitcoin",
+    "name": "Bitcoin",
+    "data": [
+        {
+            "venue": "binance_futures",
+            "contract": "BTCUSDT",
+            "time": "2026-11-23T00:00:00.000Z",
+            "kind": "funding_rate",
+            "rate": 0.25,
+            "mark_price": 1.5,
+            **_KNOWN,
+            "record_id": "binance_futures.funding:BTCUSDT:2026-11-23T00:00:00+00:00:0",
+        }
+    ],
+    "meta": {**_SERIES_META, "source": "binance_futures"},
+}
+SERIES: dict[str, Any] = {
+    "dataset": "fred.market_closes",
+    "series": "SP500",
+    "title": "S&P 500, close",
+    "unit": "index",
+    "frequency": "daily",
+    "every_seconds": 3600.0,
+    "licence": "no_redistribution",
+    "restricted": True,
+    "attribution": "as the source wants it",
+    "llm_allowed": False,
+}
+_TEXT: dict[str, Any] = {
+    "source": "rss",
+    "feed": "crypto/coindesk",
+    "outlet": "CoinDesk",
+    "url": "example.com/story",
+    "title": "A headline",
+    "summary": "What it says in short",
+    "published_at": "2026-11-23T01:00:00.000Z",
+    "updated_at": None,
+    "first_seen_at": "2026-11-23T01:05:02.417Z",
+    "language": "en",
+    "author": None,
+    "topics": None,
+    "story": "0d1f",
+    "mentions": [{"symbol": "BTC", "asset": "bitcoin", "kind": "coin", "confidence": 0.97}],
+    "licence": "no_redistribution",
+    "llm_allowed": True,
+}
+NEWS: dict[str, Any] = {
+    "data": [{**_TEXT, **_KNOWN, "record_id": "rss.articles:crypto/coindesk:story:0"}],
+    "meta": {**_SERIES_META, "source": "rss", "left_out": []},
+}
+_NUMBERS = {"likes": 1, "replies": 0, "shares": None, "views": None, "like_ratio": None}
+SOCIAL: dict[str, Any] = {
+    "data": [
+        {
+            **_TEXT,
+            "source": "reddit",
+            "feed": "Bitcoin",
+            "outlet": None,
+            **_NUMBERS,
+            **_KNOWN,
+            "record_id": "reddit.posts:Bitcoin:t3_a:0",
+        }
+    ],
+    "meta": {**_SERIES_META, "source": "reddit", "left_out": []},
 }

@@ -61,8 +61,11 @@ def add(app: FastAPI, node: Node) -> None:
         parts = [_part(name, required, down) for name, required in (("store", True), ("redis", False))]
         whole = [one.overall for one in found if one.dataset.declared["required"]]
         whole += ["dead" for part in parts if part["required"] and part["state"] == "dead"]
-        optional = [one.overall for one in found if not one.dataset.declared["required"]] + [
-            p["state"] for p in parts
+        optional = [p["state"] for p in parts]
+        optional += [
+            one.overall
+            for one in found
+            if not one.dataset.declared["required"] and one.overall != "not_configured"
         ]
         state = worst(whole) if found else "missing"
         if state == "available" and worst(optional) != "available":

@@ -8,13 +8,14 @@ from starlette.responses import Response
 
 from ray_app.model.timerange import TimeRange, ceil, floor
 from ray_app.process.bars import Candle
-from ray_app.serve.candles import choose, history
+from ray_app.serve.candles import Chosen, choose, history
+from ray_app.serve.conversion import USD
 from ray_app.serve.datasets import check_licence
 from ray_app.serve.door import key_of
 from ray_app.serve.node import Node
 from ray_app.serve.paging import Page, pinned
 from ray_app.serve.points import Standing, instant
-from ray_app.serve.problems import invalid
+from ray_app.serve.problems import Problem, invalid
 from ray_app.serve.queries import Moments, read_query
 from ray_app.serve.rest.current import currencies
 from ray_app.serve.rest.examples import HISTORICAL
@@ -23,16 +24,28 @@ from ray_app.serve.wire import Answer
 
 DAYS, MOST_DAYS = 7, 365
 LONGEST = timedelta(days=366)
+MOST_CANDLES = LONGEST // timedelta(minutes=5)
 
 
 class HistoricalQuery(Moments):
-    interval: str = Field("1h", description="5m, 1h, 4h or 1d; 422 INVALID_TIMEFRAME if no source offers it")
+    interval: str = Field(
+        "1h", description="1m, 5m, 1h, 4h or 1d; 422 INVALID_TIMEFRAME if no source offers it"
+    )
     days: int | None = Field(
         None, ge=1, le=MOST_DAYS, description=f"the last so many days; {DAYS} without start"
     )
     start: str | None = Field(None, description="RFC 3339 time: candles that start at or after it")
     end: str | None = Field(None, description="RFC 3339 time: candles that end at or before it")
-    vs_currency: str = Field("usd", description="converted by the exchange rate known at each candle's end")
+    vs_currency: str | None = Field(
+        None, description="converted by the exchange rate known at each candle's end; usd without it"
+    )
+    venue: str | None = Field(
+        None,
+        description="candles of one source: coingecko, or an exchange in its own currency; without it those "
+        "in US dollars, CoinGecko's before an exchange's",
+        examples=["coinbase"],
+        max_length=60,
+    )
     limit: int | None = Field(None, ge=1, le=1000, description="candles a page; without it all of them")
     cursor: str | None = Field(None, description="`meta.cursor` of the page before", max_length=2000)
 
@@ -43,11 +56,9 @@ def add(app: FastAPI, node: Node) -> None:
         paged = await pinned(node, request, query, query.limit)
         at = paged.standing
         asset = node.resolve(symbol, at.asked)
-        currency, *more = currencies(query.vs_currency)
-        if more:
-            raise invalid("vs_currency takes one currency", parameter="vs_currency")
-        chosen = await choose(node, query.interval, dict(asset.ids), asset.id, at)
-        check_licence(chosen.dataset, key_of(request.scope).internal)
+        chosen = await choose(node, query.interval, asset, query.venue, at)
+        check_licence(chosen.dataset, key_of(request.scope).internal, [chosen.partition])
+        currency = _currency(query.vs_currency, chosen)
         over = _over(query, chosen.step, at)
         found = await history(node, chosen, over, currency, at)
         as_of = at.as_of(*found.changes, floor(at.horizon, chosen.step))
@@ -60,6 +71,7 @@ def add(app: FastAPI, node: Node) -> None:
                 "name": asset.name,
                 "interval": query.interval,
                 "vs_currency": currency,
+                "units": {"price": currency.upper(), "volume": asset.symbol_at(at.asked)},
                 "data": [_row(candle) for candle in shown],
                 "total_points": len(found.candles),
             },
@@ -68,6 +80,7 @@ def add(app: FastAPI, node: Node) -> None:
                 "known_by": at.known_by,
                 "condition": found.condition,
                 "source": chosen.dataset.source,
+                "instrument": chosen.partition,
                 "dataset": chosen.dataset.name,
                 "attribution": chosen.dataset.declared["attribution"],
                 "simulated": node.parts.simulated,
@@ -86,6 +99,23 @@ def add(app: FastAPI, node: Node) -> None:
     )  # fmt: skip
 
 
+def _currency(asked: str | None, chosen: Chosen) -> str:
+    """The currency to tell prices in. Raises Problem where there is no rate from the venue's own."""
+    if asked is None or asked.strip().lower() == chosen.unit:
+        return chosen.unit
+    currency, *more = currencies(asked)
+    if more:
+        raise invalid("vs_currency takes one currency", parameter="vs_currency")
+    if chosen.unit != USD:
+        raise invalid(
+            f"candles of {chosen.dataset.source} are in {chosen.unit.upper()}, and no exchange rate from it "
+            "is kept: leave vs_currency out",
+            parameter="vs_currency",
+            available=[chosen.unit],
+        )
+    return currency
+
+
 def _over(query: HistoricalQuery, step: timedelta, at: Standing) -> TimeRange | None:
     """The candles asked for that are over; None when there is none."""
     if query.days is not None and query.start is not None:
@@ -101,6 +131,12 @@ def _over(query: HistoricalQuery, step: timedelta, at: Standing) -> TimeRange | 
     start = ceil(start, step)
     if end - start > LONGEST:
         raise invalid(f"at most {LONGEST.days} days at once", parameters=["start", "end"])
+    if (asked := (end - start) // step) > MOST_CANDLES:
+        raise Problem(
+            "QUERY_TOO_COSTLY",
+            f"this asks for {asked} candles, at most {MOST_CANDLES} are told at once: ask for less time",
+            {"limit": MOST_CANDLES, "cost": asked},
+        )
     return TimeRange(start, end) if start < end else None
 
 

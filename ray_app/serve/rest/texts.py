@@ -1,0 +1,142 @@
+"""GET /api/v1/news/{crypto,stock}/latest and /api/v1/social/latest: what was written, newest first."""
+
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from ray_app.model.timerange import TimeRange
+from ray_app.serve.datasets import restricted
+from ray_app.serve.door import key_of
+from ray_app.serve.node import Node
+from ray_app.serve.paging import Page, pinned
+from ray_app.serve.points import instant
+from ray_app.serve.problems import Problem
+from ray_app.serve.queries import Paged, read_query
+from ray_app.serve.rest.examples import NEWS, SOCIAL
+from ray_app.serve.routes import get
+from ray_app.serve.series import Series, answer, known, split
+from ray_app.serve.texts import FIRST, Kind, Texts, Wanted
+from ray_app.serve.wire import MILLISECOND
+from ray_app.store.newest import NewText, Place
+
+ROUTES: tuple[tuple[str, Kind, str], ...] = (
+    (
+        "/api/v1/news/crypto/latest",
+        "crypto",
+        "News on crypto, newest first, with the assets that they mention",
+    ),
+    ("/api/v1/news/stock/latest", "stock", "News on stocks and the economy, newest first, filings too"),
+    (
+        "/api/v1/social/latest",
+        "social",
+        "Posts of social networks, newest first; what is deleted there is gone",
+    ),
+)
+
+
+class TextsQuery(Paged):
+    symbol: str | None = Field(
+        None, description="only texts that mention this coin or stock", examples=["BTC"], max_length=100
+    )
+    source: str | None = Field(
+        None, description="one upstream (rss, guardian) or one feed (coindesk)", max_length=190
+    )
+    since: str | None = Field(None, description="RFC 3339 time: texts published at or after it")
+    q: str | None = Field(
+        None, description="words that title or text must hold, all of them, in any case", max_length=200
+    )
+
+
+def add(app: FastAPI, node: Node) -> None:
+    texts = Texts(node)
+
+    async def latest(kind: Kind, request: Request) -> Response:
+        query = read_query(TextsQuery, request)
+        page = await pinned(node, request, query, query.limit)
+        at = page.standing
+        feeds = await texts.feeds(kind, query.source, at)
+        if not feeds:
+            raise Problem("DATA_NOT_AVAILABLE", "no texts of this kind are collected here (at that time)")
+        open_, closed = split(feeds, internal=key_of(request.scope).internal)
+        if not open_:
+            raise restricted((one.dataset, one.partition) for one in closed)
+        end = at.horizon + MILLISECOND
+        since = min(instant(query.since, "since", FIRST), end - MILLISECOND) if query.since else FIRST
+        wanted = Wanted(
+            series=tuple(open_),
+            words=tuple((query.q or "").casefold().split()),
+            asset=texts.asset(query.symbol, kind, at) if query.symbol is not None else None,
+            over=TimeRange(since, end),
+            limit=query.limit,
+        )
+        found, following = await texts.page(wanted, _after(page), at)
+        links = await texts.links(found, at)
+        of = {one.place: one for one in open_}
+        rows = [(of[text.fact.stream, text.fact.partition], text) for text in found]
+        cursor = None
+        if following is not None:
+            cursor = page.next([following.at.isoformat(), *following[1:]], at.asked or at.now)
+
+        def payload() -> dict[str, Any]:
+            told = []
+            for one, text in rows:
+                link = links.get(text.place)
+                told.append(_row(one, text, link.story if link else None, texts.mentions(link, at)))
+            return {"data": told}
+
+        made = await answer(
+            node,
+            at,
+            open_,
+            [(one, text.fact) for one, text in rows],
+            payload,
+            cursor=cursor,
+            closed=closed,
+            changes=[link.made_at for link in links.values()],
+        )
+        return made.response(request, node.clock.now())
+
+    for path, kind, summary in ROUTES:
+        get(
+            app, path, partial(latest, kind), scope="read:news", query=TextsQuery, summary=summary,
+            example=SOCIAL if kind == "social" else NEWS,
+        )  # fmt: skip
+
+
+def _after(page: Page) -> Place | None:
+    if page.after is None:
+        return None
+    at, *name = page.after
+    return Place(datetime.fromisoformat(at), *name)
+
+
+def _row(one: Series, text: NewText, story: str | None, mentions: list[dict[str, Any]]) -> dict[str, Any]:
+    """`story`: texts that tell the same share it; null until the text was looked into."""
+    fact, dataset = text.fact, one.dataset
+    values = fact.values
+    post = "likes" in values
+    row = {
+        "source": dataset.source,
+        "feed": fact.partition,
+        "outlet": dataset.about(fact.partition, "title") or None,
+        "url": values["url"],
+        "title": values["title"],
+        "summary": values["body"] if post else values["summary"],
+        "published_at": fact.cursor if post else values["published"],
+        "updated_at": values["edited"] if post else values["updated"],
+        "first_seen_at": text.first_seen_at,
+        "language": values["language"],
+        "author": values["author"],
+        "topics": values["topics"],
+        "story": story,
+        "mentions": mentions,
+        "licence": dataset.licence(fact.partition),
+        "llm_allowed": bool(dataset.declared.get("llm_allowed", False)),
+    }
+    if post:
+        row |= {name: values[name] for name in ("likes", "replies", "shares", "views", "like_ratio")}
+    return row | known(fact)
