@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CODE := $(wildcard ray_app jobs tests benchmarks)
 
-.PHONY: help setup demo run check format test test-fast servers bench clean
+.PHONY: help setup demo run check format test test-fast servers bench soak clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,7 +54,7 @@ format: setup ## Rewrite the code as `check` wants it, where that is mechanical
 	$(BIN)/ruff format $(CODE)
 
 test: setup servers ## The whole test suite, against real servers
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-fast: setup ## Tests that need no server and take no time
 	$(BIN)/python -m pytest -q -m 'not slow and not mariadb and not redis and not ray'
@@ -64,6 +64,9 @@ servers: ## Install MariaDB and Redis for the tests if they are missing
 
 bench: setup servers ## Run the benchmarks and print their figures (PART="quota start" for some of them)
 	$(BIN)/python -m benchmarks $(PART)
+
+soak: setup ## Thirty simulated days over every source with faults and kills, against the same days without (DAYS=, SEED=)
+	$(BIN)/python -m tests.soak --days $(or $(DAYS),30) --seed $(or $(SEED),1)
 
 clean: ## Remove what the tools left behind, and the environment
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class AtOnce:
 
     clock: Clock
 
-    async def turn(self, _: Priority) -> Turn:
+    async def turn(self, _: Priority, before: datetime | None = None) -> Turn:  # noqa: ARG002  # as Turns has it
         now = self.clock.now()
         return Turn(now, now + timedelta(hours=1))
 
@@ -94,9 +94,10 @@ async def collecting(address: str, folder: str, database: str) -> list[dict[str,
                 stream=prices,
                 partitions=coins,
                 books=LeasedBooks(node, lease),
-                api=lambda stream, priority: node.api(assigned, stream, priority, AtOnce(node.clock)),
+                api=lambda stream, priority, _: node.api(assigned, stream, priority, AtOnce(node.clock)),
                 clock=node.clock,
                 reach=timedelta(hours=1),
+                since=node.clock.now(),
             )
             (await http.post("/sim/ledger/reset")).raise_for_status()
             gc.collect()

@@ -106,7 +106,7 @@ async def run(
                 (assigned,) = node.assigned
                 await node.store.quotas.declare(assigned.scope, assigned.plan.quota, node.clock.now())
                 opening = partial(opened, settings, quota)
-                keeper = start_keeper(opening, settings.release, assigned.scope)
+                keeper = start_keeper(opening, settings.release)
                 await keeper.ping.remote()
                 sender: Any = ray.remote(Sender)
                 actors = [sender.options(num_cpus=0).remote() for _ in range(senders)]

@@ -37,11 +37,18 @@ settings.load_profile("same-every-time")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by the servers they ask for, so that nobody has to remember it."""
+    """Mark tests by the servers they ask for, so that nobody has to remember it.
+
+    Where two processes share the tests, a file stays with one of them, and so does all that starts Ray or a
+    whole node: these take both cores, one after the other.
+    """
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARKS:
                 item.add_marker(MARKS[fixture])
+        file = item.path.relative_to(REPO / "tests")
+        whole = file.parts[0] in ("runtime", "soak") or file.name in ("test_up.py", "test_real_history.py")
+        item.add_marker(pytest.mark.xdist_group("nodes" if whole else str(file)))
 
 
 @pytest.fixture(scope="session")

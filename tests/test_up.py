@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,7 +43,7 @@ def processes(mark: str) -> list[str]:
 class Up:
     """One `crypto-data up --demo` as a process."""
 
-    def __init__(self, folder: Path, *arguments: str, **settings: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, ray_folder: str = "/tmp", **settings: str) -> None:
         self.port, self.dashboard = free_port(), free_port()
         self.mark = f"{os.getpid()}-{folder.name}-{self.port}"
         self.environment = {
@@ -52,6 +53,7 @@ class Up:
             "CRYPTO_DATA_PORT": str(self.port),
             "CRYPTO_DATA_DASHBOARD_PORT": str(self.dashboard),
             "CRYPTO_DATA_TEST_MARK": self.mark,
+            "RAY_TMPDIR": ray_folder,
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": "0123456789abcdef0123456789abcdef",
         }
@@ -79,12 +81,13 @@ class Up:
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    node = Up(tmp_path_factory.mktemp("up"), "--demo")
-    try:
-        yield node
-    finally:
-        if node.process.poll() is None:
-            node.stop()
+    with tempfile.TemporaryDirectory() as short:  # the path of a socket has 107 letters at most
+        node = Up(tmp_path_factory.mktemp("up"), "--demo", ray_folder=short)
+        try:
+            yield node
+        finally:
+            if node.process.poll() is None:
+                node.stop()
 
 
 def run(up: Up, *command: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
@@ -169,6 +172,48 @@ def test_a_backfill_job_is_submitted_once_and_leaves_a_receipt(up: Up) -> None:
         f"curl -s -H 'Authorization: Bearer {key[0]}' http://127.0.0.1:{up.port}/api/v1/backfills/two-months",
     )
     assert shown["state"] == "done", shown
+
+
+NEIGHBOUR = """
+import sys, ray
+started = ray.init(address="local", num_cpus=1, include_dashboard=False, object_store_memory=80 * 2**20,
+                   log_to_driver=False, _temp_dir=sys.argv[1])
+print(started.address_info["gcs_address"], flush=True)
+sys.stdin.read()
+"""
+NAMED = """
+import ray
+ray.init("auto")
+print("named:", sorted(actor["namespace"] for actor in ray.util.list_named_actors(all_namespaces=True)))
+"""
+
+
+@pytest.mark.slow
+def test_a_job_finds_this_node_whatever_another_ray_left_behind(up: Up) -> None:
+    """Another cluster runs here, and the file in the folder that all share names it, or one that is dead."""
+    up.started()
+    shared = Path(up.environment["RAY_TMPDIR"]) / "ray"
+    file = shared / "ray_current_cluster"
+    submit = [str(BIN / "ray"), "job", "submit", "--address", f"http://127.0.0.1:{up.dashboard}"]
+    submit += ["--entrypoint-num-cpus", "0.1", "--", "python", "-c", NAMED]
+    neighbour = subprocess.Popen(
+        [sys.executable, "-c", NEIGHBOUR, str(shared)],
+        env=up.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert neighbour.stdout is not None
+        living = neighbour.stdout.readline().strip()
+        assert re.fullmatch(r"[\d.]+:\d+", living)
+        for address in (living, f"{living.partition(':')[0]}:{free_port()}"):
+            file.write_text(address)
+            done = run(up, *submit)
+            assert done.returncode == 0, done.stdout + done.stderr
+            found = re.search(r"^named: (.*)$", done.stdout, re.MULTILINE)
+            assert found is not None, done.stdout
+            assert "crypto-data" in found[1], "the job joined the neighbour"
+            assert file.read_text() == address, "it is not ours"
+    finally:
+        neighbour.communicate()
 
 
 @pytest.mark.slow

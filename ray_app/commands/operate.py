@@ -15,7 +15,8 @@ from ray_app.collect.replay import replay
 from ray_app.model.clock import SystemClock
 from ray_app.model.collected import Collected, Lease, as_json
 from ray_app.model.declared import record_of
-from ray_app.runtime.jobs import backfill_job, heal_round, request_of
+from ray_app.runtime.healing import heal_round
+from ray_app.runtime.jobs import backfill_job, request_of
 from ray_app.runtime.opening import Node
 from ray_app.settings import Settings
 from ray_app.sources import all_sources
@@ -80,6 +81,9 @@ async def plan(node: Node, _: argparse.Namespace) -> int:
             f"\n{proof.source}, plan {proof.plan}: {allowed}; its rate allows {proof.most_in_month:,} in 31 days"
         )
         out.print(lines)
+        if proof.dollars_per_call:
+            bought = f"${proof.dollars_per_call} a call"
+            out.print(f"at worst ${proof.dollars:,.2f} in 31 days, {bought}; your limit buys {allowed}")
         for text in proof.refusals:
             refused = True
             out.print(f"REFUSED: {text}")

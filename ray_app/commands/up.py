@@ -95,6 +95,7 @@ def ray_and_serve(settings: Settings, say: Say) -> Iterator[str]:
     import ray
 
     leave_agent_port()
+    folder = own_folder(settings.port)
     context = ray.init(
         address="local",
         num_cpus=max(2, os.cpu_count() or 2),
@@ -105,8 +106,11 @@ def ray_and_serve(settings: Settings, say: Say) -> Iterator[str]:
         log_to_driver=False,
         logging_level=logging.ERROR,
         namespace="crypto-data",
+        _temp_dir=str(folder),
     )
+    address_file = folder / "ray_current_cluster"
     try:
+        address_file.write_text(ray.get_runtime_context().gcs_address)
         say("starting the applications")
         deploy(settings)
         yield f"http://{context.dashboard_url}"
@@ -115,7 +119,19 @@ def ray_and_serve(settings: Settings, say: Say) -> Iterator[str]:
 
         with contextlib.suppress(Exception), quiet():  # whatever fails here, Ray itself must still be stopped
             serve.shutdown()  # type: ignore[no-untyped-call]  # untyped in Ray
+        address_file.unlink(missing_ok=True)
         ray.shutdown()
+
+
+def own_folder(port: int) -> Path:
+    """This node's place in Ray's temporary folder: sessions, logs, and the address that its jobs are told.
+
+    Where two clusters run on a machine, Ray sends a job to the one whose address stands in a file of the
+    cluster's folder. In the folder that all share, that is the last `ray start`, dead or alive.
+    """
+    from ray._common.utils import get_default_ray_temp_dir
+
+    return Path(get_default_ray_temp_dir()) / f"node-{port}"  # type: ignore[no-untyped-call]  # untyped in Ray
 
 
 def leave_agent_port() -> None:

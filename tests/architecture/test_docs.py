@@ -6,36 +6,40 @@ import io
 import re
 import shlex
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from dataclasses import fields
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
 from pydantic import Field
-from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from ray_app import cli
 from ray_app.model.clock import SystemClock
-from ray_app.model.source import Plan
+from ray_app.model.source import Plan, Recheck, Source, Stream
 from ray_app.model.symbols import load_registry
 from ray_app.serve.gateway import Parts, build_app
 from ray_app.serve.problems import STATUS
 from ray_app.serve.rest.documents import document
 from ray_app.settings import NOT_SETTINGS, PREFIX, Settings
 from ray_app.simulator import __main__ as simulator
-from ray_app.sources.coingecko import SOURCE
 from ray_app.store.store import Store
 from tests.architecture.modules import REPO
-from tests.architecture.test_layers import EVERYTHING, MAY_IMPORT
+from tests.architecture.tables import (
+    ARCHITECTURE,
+    ENV_EXAMPLE,
+    MADE,
+    OPERATE,
+    README,
+    SOURCES,
+    block,
+    env_example,
+    settings,
+    settings_table,
+)
 
 DOCUMENTS = [REPO / "README.md", REPO / "CHANGELOG.md", *sorted((REPO / "docs").rglob("*.md"))]
-README, OPERATE, ARCHITECTURE, SOURCES = (
-    (REPO / name).read_text()
-    for name in ("README.md", "docs/operate.md", "docs/architecture.md", "docs/add-a-source.md")
-)
-ENV_EXAMPLE = REPO / ".env.example"
 FENCED = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FOLDERS = ("ray_app/", "tests/", "docs/", "jobs/", "benchmarks/", ".ci/")
 FILE = re.compile(r"[\w-]+\.(py|md|yaml|csv|toml|sh)|Makefile|\.env\.example")
@@ -44,13 +48,6 @@ ROUTE = re.compile(
 )
 OF_ONE_MACHINE = re.compile(r"(?<![\w.:/*])/(?:work|tmp|home|root|Users|mnt|opt|srv)/")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
-
-
-def block(text: str, name: str) -> str:
-    """What stands between <!-- name: ... --> and <!-- end of name -->."""
-    found = re.search(rf"<!-- {name}: [^\n]*-->\n(.*?)<!-- end of {name} -->", text, re.DOTALL)
-    assert found is not None, f"no part {name!r}"
-    return found[1]
 
 
 def fenced(text: str) -> list[str]:
@@ -156,60 +153,6 @@ def of_one_machine(text: str) -> list[str]:
     return [line for line in text.splitlines() if OF_ONE_MACHINE.search(line) or str(REPO) in line]
 
 
-def settings(model: type[Settings] = Settings) -> list[tuple[str, str, str]]:
-    """(variable, default as it is written, meaning) of every setting."""
-    out = []
-    for name, field in model.model_fields.items():
-        default = "" if field.default in (None, PydanticUndefined) else str(to_jsonable_python(field.default))
-        choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-        meaning = (field.description or "") + (f" ({', '.join(choices)})" if choices else "")
-        assert field.description, f"{name} has no line of meaning"
-        out.append((PREFIX + name.upper(), default, meaning))
-    return out
-
-
-def settings_table(model: type[Settings] = Settings) -> str:
-    rows = "| Setting | Default | Meaning |\n|---|---|---|\n"
-    for name, default, meaning in settings(model):
-        rows += f"| `{name}` | {f'`{default}`' if default else ''} | {meaning} |\n"
-    return rows
-
-
-def env_example(model: type[Settings] = Settings) -> str:
-    text = "# Copy to .env and take the # away from the lines that you set. Git ignores .env.\n"
-    return text + "".join(f"\n# {meaning}\n#{name}={default}\n" for name, default, meaning in settings(model))
-
-
-def plans_table() -> str:
-    titles = ("Plan", "Key", "Calls a minute", "Calls a month", "Prices every", "Candles of an hour")
-    rows = f"| {' | '.join(titles)} |\n{'|---' * len(titles)}|\n"
-    for plan in SOURCE.plans:
-        key = f"`{PREFIX}{plan.auth.setting.upper()}`" if plan.auth else "none"
-        month = f"{plan.quota.per_month:,}" if plan.quota.per_month else "no limit stated"
-        assert plan.quota.per == timedelta(minutes=1)
-        prices, bars = stream(plan, "prices"), stream(plan, "bars_1h")
-        if isinstance(bars.offers, datetime):
-            since = f"since {bars.offers:%Y-%m-%d}"
-        else:
-            since = f"built from half-hours, {bars.offers // timedelta(hours=1)} hours back"
-        minutes = prices.every // timedelta(minutes=1)
-        rows += f"| `{plan.name}` | {key} | {plan.quota.calls} | {month} | {minutes} min | {since} |\n"
-    return rows
-
-
-def stream(plan: Plan, name: str) -> Any:
-    return next(one for one in plan.streams if one.name == name)
-
-
-def layers_table() -> str:
-    rows = "| Layer | May import |\n|---|---|\n"
-    everything = ", ".join(name for name in MAY_IMPORT if MAY_IMPORT[name] == EVERYTHING and name[0] != "_")
-    for layer, others in MAY_IMPORT.items():
-        if others != EVERYTHING and layer != "__init__":
-            rows += f"| {layer} | {', '.join(sorted(others)) or 'nothing of ours'} |\n"
-    return rows + f"| {everything} | everything |\n"
-
-
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(REPO).as_posix())
 def test_a_document_names_only_what_exists(path: Path):
     text = path.read_text()
@@ -221,7 +164,6 @@ def test_a_document_names_only_what_exists(path: Path):
 
 
 def test_every_setting_is_explained_in_the_same_words():
-    assert block(OPERATE, "settings") == settings_table()
     assert ENV_EXAMPLE.read_text() == env_example()
     variables = {name for name, _, _ in settings()} | NOT_SETTINGS
     for text in map(Path.read_text, DOCUMENTS):
@@ -239,26 +181,40 @@ def test_the_lines_of_env_example_are_the_defaults(tmp_path: Path, monkeypatch: 
     assert read == Settings(_env_file=None)
 
 
-def test_tables_are_those_of_the_code():
-    assert block(README, "plans") == plans_table()
-    assert block(ARCHITECTURE, "layers") == layers_table()
+@pytest.mark.parametrize(
+    ("path", "name"), MADE, ids=lambda part: part if isinstance(part, str) else part.name
+)
+def test_what_is_made_from_the_code_is_up_to_date(path: Path, name: str):
+    made = MADE[path, name]()
+    assert block(path.read_text(), name) == made, "python -m tests.architecture.tables writes it anew"
+
+
+def test_the_list_of_coins_and_the_codes_are_those_of_the_code():
     coins = (REPO / "ray_app/model/instruments.csv").read_text().splitlines()
-    assert block(SOURCES, "columns").splitlines()[1] == next(one for one in coins if one[0] != "#")
-    codes = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", block(OPERATE, "codes"), re.MULTILINE))
+    assert block(SOURCES.read_text(), "columns").splitlines()[1] == next(
+        one for one in coins if one[0] != "#"
+    )
+    codes = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", block(OPERATE.read_text(), "codes"), re.MULTILINE))
     assert codes == {code: str(status) for code, status in STATUS.items()}
 
 
+@pytest.mark.parametrize("word", [Source, Plan, Stream, Recheck])
+def test_every_field_that_a_source_declares_is_explained(word: Any):
+    explained = re.findall(r"^\| (`.*?) \|", block(SOURCES.read_text(), word.__name__.lower()), re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(explained))) == sorted(one.name for one in fields(word))
+
+
 def test_the_tree_is_that_of_the_package():
-    drawn = set(re.findall(r"^[├└]── ([\w.]+/?)", block(ARCHITECTURE, "tree"), re.MULTILINE))
+    drawn = set(re.findall(r"^[├└]── ([\w.]+/?)", block(ARCHITECTURE.read_text(), "tree"), re.MULTILINE))
     entries = [path for path in (REPO / "ray_app").iterdir() if not path.name.startswith(("__", "py.typed"))]
     assert drawn == {path.name + "/" * path.is_dir() for path in entries}
 
 
 def test_every_command_and_every_route_is_in_the_readme():
     (commands,) = (a for a in cli.parser()._actions if isinstance(a, argparse._SubParsersAction))
-    lines = [line.partition("crypto-data ")[2].split()[:1] for line in fenced(README)]
+    lines = [line.partition("crypto-data ")[2].split()[:1] for line in fenced(README.read_text())]
     assert {"up"} | {word for line in lines for word in line} >= set(commands.choices)
-    assert {template(path) for path, _ in routes(README)} == set(interface())
+    assert {template(path) for path, _ in routes(README.read_text())} == set(interface())
 
 
 @pytest.mark.parametrize(

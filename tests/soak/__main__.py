@@ -1,0 +1,100 @@
+"""Soak: simulated days over all sources with seeded faults and kills, against the same days without.
+
+python -m tests.soak --days 30 --seed 1
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import subprocess
+import sys
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+
+from ray_app.observe.log import set_level
+from tests.soak.prove import Account, account, differences
+from tests.soak.world import FAULTS, world
+
+HEALING = timedelta(hours=4)  # without faults at the end, so that what can be healed is
+MEMORY = (
+    Path("/dev/shm") if Path("/dev/shm").is_dir() else None
+)  # a soak proves what is written, not that the disk is
+
+
+async def run(days: float, seed: int, series: int, *, stormy: bool, quick: bool) -> tuple[Account, list[str]]:
+    """One run; its account, and the streams whose values are of the moment of asking."""
+    chance = random.Random(seed)
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        async with world(Path(folder), seed, series, FAULTS if stormy else (), quick=quick) as made:
+            left = timedelta(days=days)
+            while left > timedelta(0):
+                step = min(left, timedelta(hours=chance.uniform(3, 18)))
+                await made.pass_time(step)
+                left -= step
+                if stormy and left > timedelta(0):
+                    await made.kill()
+                    down = timedelta(minutes=chance.choice((0, 1, 12)))
+                    await made.pass_nothing(down)
+                    left -= down
+                    await made.begin()
+            made.simulation.faults.clear()
+            await made.pass_time(HEALING + left)
+            assert made.node is not None
+            moment = [
+                f"{a.source.name}.{s.name}" for a, s in made.node.streams() if s.offers is None or s.restated
+            ]
+            return await account(made.node, made.simulation), moment
+
+
+def calm_in_a_process(days: float, seed: int, series: int, *, quick: bool) -> "subprocess.Popen[str]":
+    """The run without faults, beside the other one: a machine has two cores."""
+    command = [sys.executable, "-m", "tests.soak", "--calm", "--days", str(days)] + ["--quick"] * quick
+    return subprocess.Popen(
+        [*command, "--seed", str(seed), "--series", str(series)], stdout=subprocess.PIPE, text=True
+    )
+
+
+def soak(days: float, seed: int, series: int, *, quick: bool) -> tuple[Account, Account, list[str]]:
+    """Both runs; (calm, stormy, what differs)."""
+    other = calm_in_a_process(days, seed, series, quick=quick)
+    try:
+        stormy, moment = asyncio.run(run(days, seed, series, stormy=True, quick=quick))
+        told, _ = other.communicate()
+    finally:
+        other.kill()
+        other.wait()
+    if other.returncode:
+        raise RuntimeError("the run without faults failed; its error is above")
+    calm = Account.of_json(json.loads(told.splitlines()[-1]))
+    return calm, stormy, differences(calm, stormy, frozenset(moment))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--days", type=float, default=30)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--series", type=int, default=2, help="of each stream, at most")
+    parser.add_argument("--quick", action="store_true", help="without what is asked for every few minutes")
+    parser.add_argument("--calm", action="store_true", help="only the run without faults; prints its account")
+    args = parser.parse_args()
+    set_level("ERROR")
+    if args.calm:
+        found, _ = asyncio.run(run(args.days, args.seed, args.series, stormy=False, quick=args.quick))
+        print(json.dumps(found.as_json()))
+        return 0
+    calm, stormy, differ = soak(args.days, args.seed, args.series, quick=args.quick)
+    for name, one in (("without faults", calm), ("with faults", stormy)):
+        print(f"{name}: {one.calls} calls, {len(one.facts)} facts, {one.expected} intervals due")
+        print("  " + ", ".join(f"{state} {count}" for state, count in sorted(one.states.items())))
+        print(f"  injected: {dict(one.faults)}; refused for rate: {len(one.refused)}")
+    problems = [*differ, *stormy.unexplained, *stormy.refused, *calm.unexplained, *calm.refused]
+    for problem in problems[:50]:
+        print("PROBLEM", problem)
+    print(f"{len(problems)} problems")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

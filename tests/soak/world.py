@@ -1,0 +1,195 @@
+"""A whole node without Ray and a whole simulator, in one event loop and in virtual time."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from ray_app.app import assignments
+from ray_app.connect.api import client
+from ray_app.connect.keeper import Keeper
+from ray_app.model.clock import SystemClock
+from ray_app.model.quota import Turns
+from ray_app.model.source import Stream
+from ray_app.model.symbols import Registry, load_registry
+from ray_app.runtime.collector import Shard
+from ray_app.runtime.keeper import keeper_for
+from ray_app.runtime.opening import Assigned, Node
+from ray_app.settings import Settings
+from ray_app.simulator.config import SimulatorConfig
+from ray_app.simulator.server import address, app_of, listen
+from ray_app.simulator.simulation import Simulation
+from ray_app.store.store import Store
+from tests.soak.clock import Busy, CountingThreads, CountingTransport, EventClock
+
+START = datetime(2026, 6, 1, tzinfo=UTC)
+COINS = ("bitcoin", "ethereum")
+FAULTS: tuple[Mapping[str, Any], ...] = (
+    {"fault": "F01", "probability": 0.01},
+    {"fault": "F02", "probability": 0.01},
+    {"fault": "F03", "probability": 0.01},
+    {"fault": "F10", "probability": 0.01, "parameters": {"status": 503}},
+    {"fault": "F10", "probability": 0.01, "parameters": {"status": 520, "html": True}},
+    {"fault": "F11", "probability": 0.01, "parameters": {"kind": "reset"}},
+    {"fault": "F11", "probability": 0.01, "parameters": {"kind": "truncated"}},
+    {"fault": "F11", "probability": 0.01, "parameters": {"kind": "empty"}},
+    {"fault": "F11", "probability": 0.005, "parameters": {"kind": "gzip"}},
+    {"fault": "F11", "probability": 0.002, "parameters": {"kind": "hang", "seconds": 0.05}},
+    {"fault": "F13", "probability": 0.01},
+    {"fault": "F21", "probability": 0.01},
+    {"fault": "F24", "probability": 0.01},
+    {"fault": "F14", "path": "/binance/*", "probability": 0.02},
+    {"fault": "F14", "path": "/coinbase-ex/*", "probability": 0.02},
+    {"fault": "F14", "path": "/kraken/*", "probability": 0.02},
+)
+
+
+@dataclass(slots=True)
+class World:
+    """One run: a simulator, a node, and the means to let time pass, strike and kill."""
+
+    folder: Path
+    simulation: Simulation
+    clock: EventClock
+    busy: Busy
+    upstreams: str
+    series: int  # of each stream, at most
+    sources: str = "all"
+    quick: bool = False  # leave out what is asked for every few minutes, but for prices
+    node: Node | None = None
+    _shard: asyncio.Task[None] | None = None
+    _keepers: Mapping[str, Keeper] = field(default_factory=dict)
+    _owners: Any = field(default_factory=lambda: count(1))
+
+    async def begin(self) -> None:
+        """Open the node and collect."""
+        registry = load_registry()
+        few = Registry(tuple(asset for asset in registry.assets if asset.id in COINS))
+        settings = Settings(
+            data_dir=self.folder, upstreams=self.upstreams, coingecko_plan="paid", sources=self.sources
+        )
+        store = Store(settings.database, settings.raw)
+        self.busy.watch(store.database)
+        http = client()
+        http._transport = CountingTransport(self.busy)
+        self.node = Node(
+            store=store,
+            registry=few,
+            clock=self.clock,
+            assigned=tuple(self._few(a, few) for a in assignments(settings)),
+            simulated=True,
+            reach=timedelta(hours=6),
+            redis_url="",
+            release="soak",
+            http=http,
+        )
+        await store.database.prepare(simulated=True)
+        await self.node.declare(self.clock.now())
+        keepers = self._keepers = {a.scope: keeper_for(self.node, a) for a in self.node.assigned}
+        members = [f"{a.source.name}.{s.name}" for a, s in self.node.streams()]
+
+        def turns(assigned: Assigned) -> Turns:
+            return keepers[assigned.scope]
+
+        shard = Shard(self.node, "soak", members, SystemClock(), f"owner-{next(self._owners)}", turns)
+        self._shard = asyncio.create_task(shard.run())
+
+    def _few(self, assigned: Assigned, registry: Registry) -> Assigned:
+        """The same with fewer series and less history, and without feeds: a socket knows no virtual time."""
+        streams = tuple(self._fewer(s, registry) for s in assigned.plan.streams if self._wants(s))
+        return replace(assigned, plan=replace(assigned.plan, streams=streams, feeds=()))
+
+    def _wants(self, stream: Stream) -> bool:
+        return not self.quick or stream.name == "prices" or stream.every >= timedelta(minutes=15)
+
+    def _fewer(self, stream: Stream, registry: Registry) -> Stream:
+        mine = stream.partitions(registry)[: self.series]
+        reach = min(stream.reach, timedelta(days=30)) if stream.reach is not None else None
+        return replace(stream, partitions=lambda _: mine, reach=reach)
+
+    async def kill(self) -> None:
+        """Stop in the middle of everything, as a killed process does: nothing is finished or given back."""
+        await self.end()
+        assert self.node is not None
+        await self.node.close()
+        await _expire_leases(self.folder)  # on wall time, that the test does not wait for
+
+    async def pass_time(self, span: timedelta) -> None:
+        """Raises what ended the collecting."""
+        assert self._shard is not None
+        driving = asyncio.create_task(self.clock.drive(self.clock.now() + span))
+        await asyncio.wait({driving, self._shard}, return_when=asyncio.FIRST_COMPLETED)
+        if self._shard.done():
+            driving.cancel()
+            await self._shard
+        await driving
+
+    async def pass_nothing(self, span: timedelta) -> None:
+        """Time passes and nobody collects."""
+        await self.clock.drive(self.clock.now() + span)
+
+    async def end(self) -> None:
+        for task in (self._shard, *(keeper._pump for keeper in self._keepers.values())):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+
+async def _expire_leases(folder: Path) -> None:
+    from sqlalchemy import update
+
+    from ray_app.store.engine import Database
+    from ray_app.store.tables import leases
+
+    database = Database(f"sqlite+aiosqlite:///{folder / 'node.db'}")
+    async with database.write() as connection:
+        await connection.execute(update(leases).values(expires_at=datetime(2000, 1, 1, tzinfo=UTC)))
+    await database.close()
+
+
+@contextlib.asynccontextmanager
+async def world(
+    folder: Path,
+    seed: int,
+    series: int,
+    faults: Sequence[Mapping[str, Any]] = (),
+    sources: str = "all",
+    *,
+    quick: bool = False,
+) -> AsyncIterator[World]:
+    """A simulator that answers on a socket of this event loop, its time standing still until driven."""
+    loop, busy = asyncio.get_running_loop(), Busy()
+    loop.set_default_executor(CountingThreads(busy, loop))
+    config = SimulatorConfig(start=START, frozen=True, seed=seed, coins=80)
+    simulation = Simulation(config, SystemClock().now())
+    for number, rule in enumerate(faults):
+        simulation.faults.add({**rule, "seed": seed * 1000 + number})
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app_of(simulation), lifespan="off", log_config=None, access_log=False, date_header=False
+        )
+    )
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # of older versions; a test's signals are pytest's
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]  # as above
+    with listen(0) as bound:
+        serving = asyncio.create_task(server.serve(sockets=[bound]))
+        clock = EventClock(simulation.clock, busy)
+        made = World(folder, simulation, clock, busy, address(bound), series, sources, quick)
+        try:
+            await made.begin()
+            yield made
+        finally:
+            await made.end()
+            if made.node is not None:
+                await made.node.close()
+            server.should_exit = True
+            await serving
