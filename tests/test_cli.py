@@ -89,7 +89,8 @@ def test_up_refuses_a_schedule_that_does_not_fit(tmp_path: Path, simulate: Any):
 
 
 def test_up_names_the_key_that_the_only_source_lacks(tmp_path: Path):
-    said = refused(run("up", data_dir=str(tmp_path), coingecko_plan="paid", port="0", dashboard_port="0"))
+    alone = {"sources": "coingecko", "coingecko_plan": "paid", "port": "0", "dashboard_port": "0"}
+    said = refused(run("up", data_dir=str(tmp_path), **alone))
     assert said.splitlines()[-1] == (
         "crypto-data: no source is configured: set CRYPTO_DATA_COINGECKO_PRO_KEY in .env, "
         "or choose a plan that needs no key"
@@ -211,7 +212,7 @@ def test_backfill_heal_explain_verify_on_a_simulated_store(tmp_path: Path, simul
     )
     assert json.loads(run(*ask, **settings).stdout)["note"].startswith("done already at")
     wrong = refused(run("backfill", "coingecko.bars_1h", "--partitions", "NOPE", "--days", "3d", **settings))
-    assert "unknown symbol 'NOPE'" in wrong
+    assert "NOPE is not collected by this stream; it has bitcoin, ethereum" in wrong
     assert "there are coingecko.prices" in refused(
         run("backfill", "coingecko.bars", "--days", "3d", **settings)
     )

@@ -254,7 +254,8 @@ def test_ctrl_c_leaves_no_process_behind(up: Up) -> None:
 def test_without_demo_it_serves_the_plan_of_the_settings_and_makes_the_first_key(
     tmp_path: Path, simulate: Any
 ) -> None:
-    node = Up(tmp_path, upstreams=simulate("--plan", "keyless", "--coins", "90"), coingecko_plan="keyless")
+    upstreams = simulate("--plan", "keyless", "--coins", "90")
+    node = Up(tmp_path, upstreams=upstreams, coingecko_plan="keyless", sources="coingecko,alternative")
     try:
         text = node.started()
         key = re.search(r"cdk_\w+", text)
@@ -265,8 +266,8 @@ def test_without_demo_it_serves_the_plan_of_the_settings_and_makes_the_first_key
             assert time.monotonic() < deadline, price
             time.sleep(0.5)
         assert price["meta"]["simulated"] is True
-        (quota,) = curl(node, f"{ask}/api/v1/quotas")["data"]
-        assert quota["scope"] == "coingecko-keyless"
+        quotas = curl(node, f"{ask}/api/v1/quotas")["data"]
+        assert {quota["scope"] for quota in quotas} == {"alternative-public", "coingecko-keyless"}
         (stored,) = (tmp_path / "node").glob("node.db")
         assert stored.exists()
     finally:

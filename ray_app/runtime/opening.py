@@ -89,7 +89,9 @@ class Node:
         for assigned, stream in self.streams():
             if f"{assigned.source.name}.{stream.name}" == name:
                 return assigned, stream
-        known = ", ".join(f"{a.source.name}.{s.name}" for a, s in self.streams())
+        names = [f"{a.source.name}.{s.name}" for a, s in self.streams()]
+        near = [one for one in names if one.partition(".")[0] == name.partition(".")[0]]
+        known = ", ".join(near or names)
         raise ValueError(f"no stream {name!r} in the plans in use; there are {known}")
 
     async def declare(self, now: datetime) -> None:

@@ -130,8 +130,9 @@ def test_what_a_stream_declares_makes_sense(source: Source, tier: Plan, stream: 
     zero = timedelta(0)
     assert zero < stream.grain <= stream.longest_slice
     assert stream.longest_slice % stream.grain == zero
-    # no interval without a look at it, or several at one that is told while it lasts
-    assert stream.every % stream.grain == zero or (stream.unfinished and stream.grain % stream.every == zero)
+    # no interval without a look at it, or several at one that is told while it lasts or awaited afterwards
+    often = stream.unfinished or stream.patience >= stream.grain
+    assert stream.every % stream.grain == zero or (often and stream.grain % stream.every == zero)
     assert zero <= stream.settle < timedelta(days=1)
     assert stream.batch >= 1
     assert stream.attempts >= 1
