@@ -182,6 +182,7 @@ def test_no_simulator_at_the_address_is_said(tmp_path: Path):
 def test_backfill_heal_explain_verify_on_a_simulated_store(tmp_path: Path, simulate: Any):
     address = simulate("--coins", "90", "--no-limits")
     settings = {"data_dir": str(tmp_path), "upstreams": address, "coingecko_plan": "paid"}
+    settings["sources"] = "coingecko"  # the others would be healed too, at their own pace
     import asyncio
 
     from ray_app.store.store import Store

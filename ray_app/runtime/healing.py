@@ -4,10 +4,12 @@ The collectors heal by themselves; this is for the impatient, and for a node who
 """
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from ray_app.collect.filling import Filled, Filling
 from ray_app.collect.heal import Repair, repairable, repairs
+from ray_app.collect.together import together
 from ray_app.model.quota import Priority
 from ray_app.runtime.jobs import Holding, turns_for
 from ray_app.runtime.opening import Assigned, LeasedBooks, Node
@@ -22,11 +24,14 @@ async def heal_round(node: Node, reach: timedelta) -> dict[str, Any]:
         books = LeasedBooks(node, lease)
         for assigned in node.assigned:
             if assigned.missing:
-                receipt["not_repairable"].append(
-                    f"{assigned.source.name}: not configured, set {assigned.missing}"
-                )
-                continue
-            await _heal(node, assigned, books, reach, receipt)
+                gap = f"{assigned.source.name}: not configured, set {assigned.missing}"
+                receipt["not_repairable"].append(gap)
+        work = [
+            partial(_heal, node, assigned, books, reach, receipt)
+            for assigned in node.assigned
+            if not assigned.missing
+        ]
+        await together(work, len(work))  # each upstream has a pace of its own
     return receipt
 
 
