@@ -4,6 +4,7 @@ Live polling, healing and first backfill are the same cycle over a longer or sho
 fetched is committed before the next begins; a store that is down is waited for, with the answer in hand.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,6 +84,7 @@ class Running:
     _failed_cycles: int = 0
     _looked_at: datetime | None = None
     _lost_at: datetime | None = None
+    begun: asyncio.Event = field(default_factory=asyncio.Event)  # its first cycle is over
     _filling: Filling = field(init=False)
 
     def __post_init__(self) -> None:
@@ -110,6 +112,7 @@ class Running:
             except StoreUnavailable as error:
                 failed = True
                 self._note(error)
+            self.begun.set()
             self.status.next_run = self._next_run(failed)
             if self.status.state != "refused":
                 self.status.state = "waiting"

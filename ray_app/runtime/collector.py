@@ -5,10 +5,12 @@ finishes what it had fetched and not committed, and goes on with the gaps.
 """
 
 import asyncio
+import contextlib
 import os
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import ray
@@ -33,6 +35,7 @@ from ray_app.store.leases import TTL
 
 log = logger("collector")
 RECOVER = timedelta(days=2)  # how far back a start looks for pages that were kept and not committed
+REQUIRED_FIRST = 90.0  # seconds of wall time that the others wait at most
 STANDBY = 1.0  # seconds between tries at a lease that somebody else holds
 
 
@@ -80,6 +83,7 @@ class Shard:
         await self._recover(books)
         jobs: list[Callable[[], Coroutine[Any, Any, None]]] = [self._renewing, relay.run, linking.run]
         turns = {a.scope: self._turns(a) for a in self.node.assigned}
+        first: list[Running] = []
         for assigned, stream in self.node.streams():
             if f"{assigned.source.name}.{stream.name}" not in self._members:
                 continue
@@ -93,7 +97,10 @@ class Shard:
                 reach=self.node.reach_of(stream),
                 since=await self.node.since(f"{assigned.source.name}.{stream.name}"),
             )
-            jobs.append(running.run)
+            if stream.required:
+                first.append(running)
+            waits = stream.offers is not None and not stream.required
+            jobs.append(partial(_after, first, running.run) if waits else running.run)
             if stream.recheck is not None:
                 jobs.append(Rechecking(self.node, assigned, stream, turns[assigned.scope], lease).run)
         redis = self.node.redis()
@@ -140,6 +147,15 @@ class Shard:
     async def release(self) -> None:
         if self.lease is not None:
             await self.node.store.leases.release(self.lease)
+
+
+async def _after(first: Sequence[Running], job: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Let the streams that the node's health depends on fill their gaps before the others begin with theirs."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(REQUIRED_FIRST):
+            for running in first:
+                await running.begun.wait()
+    await job()
 
 
 class CollectorActor:

@@ -17,7 +17,7 @@ from ray_app.observe.log import set_level
 from tests.soak.prove import Account, account, differences
 from tests.soak.world import FAULTS, world
 
-HEALING = timedelta(hours=4)  # without faults at the end, so that what can be healed is
+HEALING = timedelta(hours=3)  # without faults at the end, so that what can be healed is
 MEMORY = (
     Path("/dev/shm") if Path("/dev/shm").is_dir() else None
 )  # a soak proves what is written, not that the disk is
@@ -76,7 +76,9 @@ def main() -> int:
     parser.add_argument("--days", type=float, default=30)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--series", type=int, default=2, help="of each stream, at most")
-    parser.add_argument("--quick", action="store_true", help="without what is asked for every few minutes")
+    parser.add_argument(
+        "--quick", action="store_true", help="nothing more often than every quarter of an hour"
+    )
     parser.add_argument("--calm", action="store_true", help="only the run without faults; prints its account")
     args = parser.parse_args()
     set_level("ERROR")

@@ -62,7 +62,7 @@ class World:
     upstreams: str
     series: int  # of each stream, at most
     sources: str = "all"
-    quick: bool = False  # leave out what is asked for every few minutes, but for prices
+    quick: bool = False  # nothing more often than every quarter of an hour
     node: Node | None = None
     _shard: asyncio.Task[None] | None = None
     _keepers: Mapping[str, Keeper] = field(default_factory=dict)
@@ -73,7 +73,11 @@ class World:
         registry = load_registry()
         few = Registry(tuple(asset for asset in registry.assets if asset.id in COINS))
         settings = Settings(
-            data_dir=self.folder, upstreams=self.upstreams, coingecko_plan="paid", sources=self.sources
+            data_dir=self.folder,
+            upstreams=self.upstreams,
+            coingecko_plan="paid",
+            coingecko_minutes=15 if self.quick else None,
+            sources=self.sources,
         )
         store = Store(settings.database, settings.raw)
         self.busy.watch(store.database)
@@ -107,7 +111,7 @@ class World:
         return replace(assigned, plan=replace(assigned.plan, streams=streams, feeds=()))
 
     def _wants(self, stream: Stream) -> bool:
-        return not self.quick or stream.name == "prices" or stream.every >= timedelta(minutes=15)
+        return not self.quick or stream.every >= timedelta(minutes=15)
 
     def _fewer(self, stream: Stream, registry: Registry) -> Stream:
         mine = stream.partitions(registry)[: self.series]
