@@ -70,9 +70,14 @@ def no_longer_offered(stream: Stream, since: datetime, now: datetime) -> TimeRan
     return TimeRange(start, end) if start < end else None
 
 
+def fresh_from(stream: Stream, now: datetime) -> datetime:
+    """What ends after this is live work; what ends before is an old gap."""
+    return now - stream.settle - 2 * stream.every
+
+
 def in_order(stream: Stream, gaps: Iterable[Slice], now: datetime) -> list[Slice]:
     """What is due now first; then old gaps by their deadline, or the newest first where there is none."""
-    fresh = now - stream.settle - 2 * stream.every
+    fresh = fresh_from(stream, now)
     rolls = isinstance(stream.offers, timedelta)
 
     def place(gap: Slice) -> tuple[bool, float]:

@@ -15,7 +15,7 @@ from typing import Protocol
 from ray_app.collect.collector import failure, lost, unanswered
 from ray_app.collect.filling import Apis, Filling
 from ray_app.collect.filling import Books as FillingBooks
-from ray_app.collect.planner import in_order, next_due, no_longer_offered, on_offer, plan
+from ray_app.collect.planner import fresh_from, in_order, next_due, no_longer_offered, on_offer, plan
 from ray_app.collect.saving import save
 from ray_app.collect.together import together
 from ray_app.model.clock import Clock
@@ -223,8 +223,7 @@ class Running:
             return Priority.PRESENT
         if self._tries[wanted]:
             return Priority.HEAL
-        fresh = now - self.stream.settle - 2 * self.stream.every
-        return Priority.LIVE if wanted.range.end > fresh else Priority.BACKFILL
+        return Priority.LIVE if wanted.range.end > fresh_from(self.stream, now) else Priority.BACKFILL
 
     def _next_run(self, failed: bool) -> datetime:
         now = self.clock.now()

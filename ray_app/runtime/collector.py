@@ -83,7 +83,7 @@ class Shard:
         await self._recover(books)
         jobs: list[Callable[[], Coroutine[Any, Any, None]]] = [self._renewing, relay.run, linking.run]
         turns = {a.scope: self._turns(a) for a in self.node.assigned}
-        first: list[Running] = []
+        since, first = await self.node.since(), list[Running]()
         for assigned, stream in self.node.streams():
             if f"{assigned.source.name}.{stream.name}" not in self._members:
                 continue
@@ -95,7 +95,7 @@ class Shard:
                 api=self._apis(assigned, turns[assigned.scope]),
                 clock=self.node.clock,
                 reach=self.node.reach_of(stream),
-                since=await self.node.since(f"{assigned.source.name}.{stream.name}"),
+                since=since[f"{assigned.source.name}.{stream.name}"],
             )
             if stream.required:
                 first.append(running)

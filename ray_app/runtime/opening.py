@@ -109,10 +109,10 @@ class Node:
         for assigned in self.assigned:
             await self.store.quotas.declare(assigned.scope, assigned.plan.quota, now)
 
-    async def since(self, name: str) -> datetime:
-        """From when on this node accounts for a declared stream."""
-        declared = (await self.store.catalog.streams())[name]
-        return schedule(declared).wanted_from
+    async def since(self) -> dict[str, datetime]:
+        """From when on this node accounts for each declared stream."""
+        declared = await self.store.catalog.streams()
+        return {name: schedule(line).wanted_from for name, line in declared.items()}
 
     def api(
         self,
