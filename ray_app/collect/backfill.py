@@ -5,13 +5,13 @@ with what is missing. The receipt counts what re-reading the store shows, not wh
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
 from ray_app.collect.collector import beside, collect, failure
-from ray_app.collect.planner import on_offer, plan
+from ray_app.collect.planner import ALL_LIVE, Lives, askable, on_offer, plan
 from ray_app.collect.saving import save
 from ray_app.collect.together import together
 from ray_app.model.clock import Clock
@@ -19,7 +19,7 @@ from ray_app.model.collected import Collected
 from ray_app.model.completeness import Schedule, Span, spans, totals
 from ray_app.model.errors import NotOffered, Refused, UpstreamError
 from ray_app.model.source import Api, Slice, Source, Stream
-from ray_app.model.timerange import Coverage, TimeRange
+from ray_app.model.timerange import ALWAYS, Coverage, TimeRange
 
 AT_ONCE = 8
 FOREVER = timedelta(days=36_500)
@@ -94,6 +94,7 @@ class Backfill:
     api: Api
     clock: Clock
     progress: Progress
+    lives: Lives = field(default_factory=lambda: ALL_LIVE)  # of partitions that have not always been
     receipt: Receipt = field(default_factory=Receipt)
     _answered: dict[str, Coverage] = field(default_factory=dict)  # in this run, whatever the answers held
 
@@ -128,7 +129,8 @@ class Backfill:
             p: Coverage.of((*stored.get(p, nothing).ranges, *self._answered.get(p, nothing).ranges))
             for p in self.request.partitions
         }
-        return list(plan(self.stream, self.request.partitions, over, done))
+        lives = askable(self.stream, self.lives, self.clock.now())
+        return list(plan(self.stream, self.request.partitions, over, done, lives=lives))
 
     async def _round(self, wanted: list[Slice]) -> bool:
         total = self.receipt.slices
@@ -175,6 +177,7 @@ class Backfill:
             tried, cursors = await self.books.verify(
                 stream, self.request.stream, partition, self.request.range
             )
+            expected = replace(expected, life=self.lives.get(partition, ALWAYS))
             mine = spans(expected, self.request.range, now, tried, cursors)
             found += mine
             self.receipt.lost += [

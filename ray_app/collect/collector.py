@@ -157,9 +157,11 @@ def failure(source: Source, stream: Stream, wanted: Slice, error: UpstreamError,
     )
 
 
-def lost(source: Source, stream: Stream, gap: Slice, now: datetime) -> Collected:
-    """The ledger's entry for a gap that the upstream does not offer any more."""
-    if stream.offers is None:
+def lost(source: Source, stream: Stream, gap: Slice, now: datetime, *, forgotten: bool = False) -> Collected:
+    """The ledger's entry for a gap that the upstream does not offer any more, or of a life that it forgot."""
+    if forgotten:
+        reason = "of what has ended the upstream tells nothing any more"
+    elif stream.offers is None:
         reason = "not asked in time, and the upstream tells only the present"
     else:
         reason = "older than what the upstream still offers"

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from ray_app.collect.backfill import FOREVER
 from ray_app.collect.filling import deadline
-from ray_app.collect.planner import on_offer, plan
+from ray_app.collect.planner import Lives, askable, on_offer, plan
 from ray_app.model.source import Slice, Stream
 from ray_app.model.timerange import Coverage, TimeRange
 
@@ -26,18 +26,19 @@ def repairable(stream: Stream, now: datetime, reach: timedelta) -> TimeRange | N
 
 
 def repairs(
-    streams: Sequence[tuple[Stream, tuple[str, ...]]],
+    streams: Sequence[tuple[Stream, tuple[str, ...], Lives]],
     done: Mapping[str, Mapping[str, Coverage]],
     now: datetime,
     reach: timedelta,
 ) -> list[Repair]:
     """The gaps, earliest retention deadline first; those without a deadline last, newest first."""
     found = []
-    for stream, partitions in streams:
+    for stream, partitions, lives in streams:
         over = repairable(stream, now, reach)
         if over is None:
             continue
-        gaps = plan(stream, partitions, over, done.get(stream.name, {}))
+        known = done.get(stream.name, {})
+        gaps = plan(stream, partitions, over, known, lives=askable(stream, lives, now))
         found += [Repair(stream, gap, deadline(stream, gap)) for gap in gaps]
     far = datetime.max.replace(tzinfo=now.tzinfo)
     return sorted(found, key=lambda r: (r.deadline or far, -r.slice.range.end.timestamp()))

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from ray_app.collect.collector import failure, parsed
 from ray_app.collect.filling import Apis, Filling
 from ray_app.collect.hearing import Heard, Hearing, Missed, body_of
-from ray_app.collect.planner import plan
+from ray_app.collect.planner import ALL_LIVE, Lives, plan
 from ray_app.collect.running import ASK_AGAIN, REFUSED_PAUSE, Books, Status
 from ray_app.collect.saving import save
 from ray_app.collect.together import together
@@ -24,6 +24,7 @@ from ray_app.model.errors import NotOffered, RateLimited, Refused, StoreUnavaila
 from ray_app.model.feed import Connect, Feed
 from ray_app.model.quota import Priority
 from ray_app.model.source import Page, Slice, Source, Stream
+from ray_app.model.timerange import ALWAYS
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds between tries to connect
 OVERLAP = 2.0  # seconds that the old connection goes on after the fresh one has been heard
@@ -62,6 +63,7 @@ class Listening:
     api: Apis
     clock: Clock
     wall: Clock
+    lives: Lives = field(default_factory=lambda: ALL_LIVE)  # of partitions that have not always been
     headers: Mapping[str, str] = field(default_factory=dict)  # of its pages: that they are simulated
     status: Status = field(default_factory=Status)
     hearing: Hearing = field(init=False)
@@ -114,7 +116,9 @@ class Listening:
 
     async def _hear(self, connection: Connection) -> None:
         """One connection until it ends; ends by raising."""
-        asked = self.feed.subscribe(self.partitions)
+        now = self.clock.now()
+        living = [p for p in self.partitions if not self.lives.get(p, ALWAYS).over_by(now)]
+        asked = self.feed.subscribe(living)
         opened = self.status.last_run = self.clock.now()
         reason = "stopped"
         try:
@@ -157,6 +161,9 @@ class Listening:
             done = await self._commits.get()
             wanted = Slice(done.partitions, done.range)
             if isinstance(done, Missed):
+                if not (alive := self._alive_in(done)):
+                    continue
+                wanted = Slice(alive, done.range)
                 error = Transient(self.source.name, done.reason)
                 self._note(error)
                 lacking = failure(self.source, self.refill, wanted, error, self.clock.now())
@@ -172,6 +179,11 @@ class Listening:
                 continue
             await save(self.books, [told], self.clock, self._note)
             self.status.last_success = self.clock.now()
+
+    def _alive_in(self, missed: Missed) -> tuple[str, ...]:
+        """Those whose life had not ended: of the others nothing was to be heard."""
+        over, grain = missed.range, self.refill.grain
+        return tuple(p for p in missed.partitions if any(self.lives.get(p, ALWAYS).touched(over, grain)))
 
     async def _refilling(self) -> None:
         """Ask for what was missed; what cannot be had now is left to the stream's own cycle."""
@@ -190,7 +202,7 @@ class Listening:
             except StoreUnavailable as error:
                 self._note(error)
                 continue
-            slices = plan(self.refill, missed.partitions, missed.range, done)
+            slices = plan(self.refill, missed.partitions, missed.range, done, lives=self.lives)
             await together([partial(filling.fill, wanted, Priority.HEAL) for wanted in slices], AT_ONCE)
 
     async def _telling(self) -> None:

@@ -5,9 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from ray_app.model.source import Slice, Stream
-from ray_app.model.timerange import Coverage, TimeRange, ceil, floor
+from ray_app.model.symbols import Registry
+from ray_app.model.timerange import ALWAYS, Coverage, TimeRange, ceil, floor
 
 NOTHING = Coverage()
+Lives = Mapping[str, Coverage]
+ALL_LIVE: Lives = {}
 
 
 def plan(
@@ -16,16 +19,21 @@ def plan(
     over: TimeRange,
     done: Mapping[str, Coverage],
     longest: timedelta | None = None,
+    lives: Lives = ALL_LIVE,
 ) -> Iterator[Slice]:
     """The gaps within `over`, oldest first, cut to what one slice may hold (or to `longest`).
+
+    What lies outside of the life of a partition is no gap; one that is not among `lives` lives for ever.
 
     Partitions that miss the same range share slices of up to `stream.batch`. Gaps that fit into one
     call are asked for in one: what lies between them is fetched again, which adds nothing if equal.
     """
     lacking: dict[TimeRange, list[str]] = defaultdict(list)
     for partition in partitions:
-        for part in _bridged(done.get(partition, NOTHING).missing(over), longest or stream.longest_slice):
-            lacking[part].append(partition)
+        for life in lives.get(partition, ALWAYS).touched(over, stream.grain):
+            gaps = done.get(partition, NOTHING).missing(life)
+            for part in _bridged(gaps, longest or stream.longest_slice):
+                lacking[part].append(partition)
     for part in sorted(lacking):
         for at in range(0, len(lacking[part]), stream.batch):
             yield Slice(tuple(lacking[part][at : at + stream.batch]), part)
@@ -43,6 +51,19 @@ def _bridged(gaps: Iterable[TimeRange], longest: timedelta) -> Iterator[TimeRang
                 current = part
     if current is not None:
         yield current
+
+
+def living(stream: Stream, registry: Registry, now: datetime) -> tuple[str, ...]:
+    """The partitions that have something to tell now or later."""
+    lives = stream.lives(registry)
+    return tuple(p for p in stream.partitions(registry) if not lives.get(p, ALWAYS).over_by(now))
+
+
+def askable(stream: Stream, lives: Lives, now: datetime) -> Lives:
+    """The lives as far as the upstream still tells of them: of one that is over it may tell nothing."""
+    if not stream.forgets:
+        return lives
+    return {p: NOTHING if life.over_by(now) else life for p, life in lives.items()}
 
 
 def on_offer(stream: Stream, now: datetime, reach: timedelta) -> TimeRange | None:
@@ -68,6 +89,12 @@ def no_longer_offered(stream: Stream, since: datetime, now: datetime) -> TimeRan
     start = ceil(since, stream.grain)
     end = floor(now, stream.grain) if oldest is None else ceil(oldest, stream.grain)
     return TimeRange(start, end) if start < end else None
+
+
+def forgotten(stream: Stream, since: datetime, now: datetime) -> TimeRange | None:
+    """Where an upstream that forgets has left gaps in lives that are over: from `since` on; None if nowhere."""
+    start, end = ceil(since, stream.grain), floor(now, stream.grain)
+    return TimeRange(start, end) if stream.forgets and start < end else None
 
 
 def fresh_from(stream: Stream, now: datetime) -> datetime:

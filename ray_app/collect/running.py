@@ -6,7 +6,7 @@ fetched is committed before the next begins; a store that is down is waited for,
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,7 +15,18 @@ from typing import Protocol
 from ray_app.collect.collector import failure, lost, unanswered
 from ray_app.collect.filling import Apis, Filling
 from ray_app.collect.filling import Books as FillingBooks
-from ray_app.collect.planner import fresh_from, in_order, next_due, no_longer_offered, on_offer, plan
+from ray_app.collect.planner import (
+    ALL_LIVE,
+    Lives,
+    askable,
+    forgotten,
+    fresh_from,
+    in_order,
+    next_due,
+    no_longer_offered,
+    on_offer,
+    plan,
+)
 from ray_app.collect.saving import save
 from ray_app.collect.together import together
 from ray_app.model.clock import Clock
@@ -23,7 +34,7 @@ from ray_app.model.collected import Collected
 from ray_app.model.errors import NotOffered, Refused, StoreUnavailable
 from ray_app.model.quota import Priority
 from ray_app.model.source import Slice, Source, Stream
-from ray_app.model.timerange import Coverage, TimeRange, ceil
+from ray_app.model.timerange import ALWAYS, Coverage, TimeRange, ceil
 
 SILENT_CYCLES = 12  # a partition asked for this often in a row without an answer is not offered
 ASK_AGAIN = timedelta(hours=24)  # whether what was not offered is offered now
@@ -77,6 +88,7 @@ class Running:
     clock: Clock
     reach: timedelta
     since: datetime  # what this node accounts for begins here
+    lives: Lives = field(default_factory=lambda: ALL_LIVE)  # of partitions that have not always been
     status: Status = field(default_factory=Status)
     _silent: Counter[str] = field(default_factory=Counter)
     _tries: Counter[Slice] = field(default_factory=Counter)
@@ -129,7 +141,7 @@ class Running:
         if over is None:
             return False
         done = await self.books.coverage(self.name, over)
-        lacking = in_order(self.stream, plan(self.stream, self.partitions, over, done), now)
+        lacking = in_order(self.stream, self._gaps(over, done, now), now)
         lacking += self._look_again(over, lacking, now)
         self._tries = Counter({s: n for s, n in self._tries.items() if s in set(lacking)})
         if len(lacking) > AT_ONCE:  # it will take a while
@@ -152,7 +164,12 @@ class Running:
         if first or lately is None:  # a start has just filled, or fills, the gaps of these days
             return []
         asked = set(lacking)
-        return [s for s in plan(self.stream, self.partitions, lately, {}) if s not in asked]
+        return [s for s in self._gaps(lately, {}, now) if s not in asked]
+
+    def _gaps(self, over: TimeRange, done: Mapping[str, Coverage], now: datetime) -> Iterator[Slice]:
+        """What is lacking and can still be asked for."""
+        lives = askable(self.stream, self.lives, now)
+        return plan(self.stream, self.partitions, over, done, lives=lives)
 
     async def _fill(self, wanted: Slice, now: datetime, done: Mapping[str, Coverage]) -> bool:
         priority = self._priority(wanted, now)
@@ -241,14 +258,21 @@ class Running:
 
     async def _lose(self, now: datetime) -> None:
         """Write down the gaps that the upstream does not offer any more, once, each with what is known of it."""
-        over = no_longer_offered(self.stream, self.since, now)
-        if over is None:
-            return
+        ended = [p for p in self.partitions if self.lives.get(p, ALWAYS).over_by(now)]
+        for of, over, gone in (
+            (self.partitions, no_longer_offered(self.stream, self.since, now), False),
+            (ended, forgotten(self.stream, self.since, now), True),
+        ):
+            gaps = await self._lacking(of, over)
+            for at in range(0, len(gaps), LOST_AT_ONCE):
+                some = gaps[at : at + LOST_AT_ONCE]
+                await self._save(*(lost(self.source, self.stream, gap, now, forgotten=gone) for gap in some))
+
+    async def _lacking(self, partitions: Sequence[str], over: TimeRange | None) -> list[Slice]:
+        if over is None or not partitions:
+            return []
         done = await self.books.coverage(self.name, over)
-        gaps = list(plan(self.stream, self.partitions, over, done, longest=over.length))
-        for at in range(0, len(gaps), LOST_AT_ONCE):
-            lines = [lost(self.source, self.stream, gap, now) for gap in gaps[at : at + LOST_AT_ONCE]]
-            await self._save(*lines)
+        return list(plan(self.stream, partitions, over, done, longest=over.length, lives=self.lives))
 
     async def _report(self) -> None:
         try:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from ray_app.collect.planner import on_offer, plan
+from ray_app.collect.planner import living, on_offer, plan
 from ray_app.commands.check_sources import Probe
 from ray_app.model.source import Stream
 from ray_app.model.symbols import Registry
@@ -60,13 +60,14 @@ def probes(assigned: Sequence[Assigned], registry: Registry, now: datetime) -> l
 
 def _slices(name: str, stream: Stream, registry: Registry, now: datetime) -> Iterator[Probe]:
     source = name.partition(".")[0]
-    known = stream.partitions(registry)
+    lives = stream.lives(registry)
+    known = living(stream, registry, now)
     chosen = known if name in EVERY or stream.batch > 1 else CHOSEN.get(name, known[:1])
     over = on_offer(stream, now, REACH.get(name, max(3 * stream.grain, stream.grain)))
     if over is None:
         return
     asked = replace(stream, longest_slice=max(stream.longest_slice, over.length))
-    for wanted in plan(asked, chosen, TimeRange(_start(name, stream, over), over.end), {}):
+    for wanted in plan(asked, chosen, TimeRange(_start(name, stream, over), over.end), {}, lives=lives):
         partition = wanted.partitions[0]
         told = stream.name if stream.batch > 1 or chosen == known[:1] else f"{stream.name} {partition}"
         spare = name in SPARE_STREAMS or partition in ARCHIVED or partition in LIKE_ANOTHER

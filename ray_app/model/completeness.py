@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
-from ray_app.model.timerange import TimeRange, ceil, floor
+from ray_app.model.timerange import ALWAYS, Coverage, TimeRange, ceil, floor
 
 State = Literal["collected", "empty_upstream", "late", "failed", "lost", "not_due"]
 STATES: tuple[State, ...] = ("collected", "empty_upstream", "late", "failed", "lost", "not_due")
+
+
+NOT_ALIVE = "outside of the life of this series"
 
 
 class Tried(Protocol):
@@ -31,6 +34,7 @@ class Schedule:
     """What is expected of a series: an interval per `grain` from `wanted_from` on.
 
     `offers` is how far back the upstream reaches: a span, a first date, or None for only the present.
+    Outside of its `life` nothing is expected; an interval that shares a moment with it lives.
     """
 
     grain: timedelta
@@ -38,6 +42,10 @@ class Schedule:
     settle: timedelta
     offers: timedelta | datetime | None
     wanted_from: datetime
+    life: Coverage = ALWAYS
+
+    def lives(self, interval: TimeRange) -> bool:
+        return any(one.start < interval.end and interval.start < one.end for one in self.life.ranges)
 
     def due(self, interval: TimeRange) -> datetime:
         """When the interval should be in the store at the latest."""
@@ -87,6 +95,8 @@ def _state(
 ) -> tuple[State, str]:
     if interval.start in have:
         return "collected", ""
+    if not schedule.lives(interval):
+        return "not_due", NOT_ALIVE
     failed = ""
     for one in reversed(tried):
         if one.range.start <= interval.start and interval.end <= one.range.end:

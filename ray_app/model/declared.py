@@ -1,5 +1,6 @@
 """What the node says that it collects: a line per stream, stored at start, read by everyone else."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from ray_app.model.series import (
 )
 from ray_app.model.source import Plan, Source, Stream
 from ray_app.model.texts import Article, Post
+from ray_app.model.timerange import ALWAYS, EVER, NEVER, Coverage, TimeRange
 
 KINDS = (
     Price,
@@ -43,6 +45,7 @@ def declare(
     reach: timedelta,
     *,
     missing: str = "",
+    lives: Mapping[str, Coverage] = {},
 ) -> dict[str, Any]:
     """The stream's declaration as JSON types. `missing` names the setting without which it cannot run."""
     offers = stream.offers
@@ -75,12 +78,40 @@ def declare(
         "attribution": source.attribution,
         "docs": source.docs,
         "partitions": list(partitions),
+        "lives": {p: _ends(life) for p, life in lives.items() if life != ALWAYS},
         "not_configured": missing,
     }
 
 
+def _ends(life: Coverage) -> list[list[str | None]]:
+    """Each range's start and end, None where it is open."""
+    return [
+        [
+            None if one.start == EVER else one.start.isoformat(),
+            None if one.end == NEVER else one.end.isoformat(),
+        ]
+        for one in life.ranges
+    ]
+
+
+def lives(declared: Mapping[str, Any]) -> dict[str, Coverage]:
+    """The lives of the series that have not always been; lines from before there were lives have none."""
+    return {
+        partition: Coverage(
+            tuple(
+                TimeRange(
+                    datetime.fromisoformat(start) if start else EVER,
+                    datetime.fromisoformat(end) if end else NEVER,
+                )
+                for start, end in ends
+            )
+        )
+        for partition, ends in declared.get("lives", {}).items()
+    }
+
+
 def schedule(declared: dict[str, Any]) -> Schedule:
-    """What is expected of each of the stream's series, from the declaration and its `declared_at`."""
+    """What is expected of each of the stream's series while it lives, from the declaration and its `declared_at`."""
     since, span = declared["offers_since"], declared["offers_seconds"]
     return Schedule(
         grain=timedelta(seconds=declared["grain_seconds"]),

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Literal
 
+from ray_app.model.timerange import EVER, NEVER, Coverage, TimeRange
+
 REQUIRED = ("id", "symbol", "name")
 OPTIONAL = ("former", "tracked_from", "tracked_to")  # every other column is a venue
 ID = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -64,6 +66,21 @@ class Asset:
     def ids(self) -> Mapping[str, str]:
         """Venue -> the id that it uses now; a venue that no longer lists the asset is absent."""
         return {listing.venue: listing.id for listing in self.listings if listing.end is None}
+
+    def lives(self, venue: str) -> dict[str, Coverage]:
+        """Each id that it has or had at the venue, with when that id was it and we want its data; oldest first."""
+        wanted = TimeRange(self.tracked_from or EVER, self.tracked_to or NEVER)
+        mine = [one for one in self.listings if one.venue == venue]
+        found: dict[str, Coverage] = {}
+        for one in sorted(mine, key=lambda one: one.start or EVER):
+            life = TimeRange(one.start or EVER, one.end or NEVER).overlap(wanted)
+            if life is not None:
+                found[one.id] = found.get(one.id, Coverage()).add(life)
+        return found
+
+    def every_life(self) -> dict[str, Coverage]:
+        """The same for all venues."""
+        return {name: life for one in self.listings for name, life in self.lives(one.venue).items()}
 
     def tracked(self, at: datetime | None = None) -> bool:
         """Whether we want its data at that time; None asks whether tracking is open-ended."""

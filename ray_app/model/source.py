@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from ray_app.model.errors import Malformed
 from ray_app.model.records import Record
 from ray_app.model.symbols import Registry
-from ray_app.model.timerange import TimeRange
+from ray_app.model.timerange import Coverage, TimeRange
 
 if TYPE_CHECKING:  # a feed is made of a stream
     from ray_app.model.feed import Feed
@@ -204,6 +204,8 @@ class Stream:
     grain: timedelta  # how far apart records lie: the interval of the completeness ledger
     longest_slice: timedelta
     offers: Offer  # how far back it reaches: a span, a first date, or None for only the present
+    lives: Callable[[Registry], Mapping[str, Coverage]] = lambda _: {}  # of a partition; absent: always
+    forgets: bool = False  # it tells nothing any more of a partition whose life has ended
     batch: int = 1  # how many partitions one slice may hold
     pages: int = 1  # the most pages that one slice of live work takes
     attempts: int = 3  # the most requests that one slice's page may cost

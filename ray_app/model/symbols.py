@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ray_app.model.errors import NodeError
 from ray_app.model.instruments import Asset, Former, Listing, read_assets
+from ray_app.model.timerange import Coverage
 
 __all__ = [
     "CURRENCIES",
@@ -99,6 +100,17 @@ class Registry:
         if at is not None:
             return next((asset for listing, asset in known if listing.at(at)), None)
         return max(known, key=_ending, default=(None, None))[1]
+
+    def lives(self, venue: str) -> dict[str, Coverage]:
+        """Every id that an asset has or had at the venue, with when there are data of it that we want.
+
+        One id may have been several assets, one after another.
+        """
+        found: dict[str, Coverage] = {}
+        for asset in self.assets:
+            for name, life in asset.lives(venue).items():
+                found[name] = Coverage.of((*found.get(name, Coverage()).ranges, *life.ranges))
+        return found
 
     def _add(self, asset: Asset) -> None:
         if asset.id in self._by_id:

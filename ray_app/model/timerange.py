@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EVER, NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)  # open ends
 
 
 def floor(moment: datetime, step: timedelta) -> datetime:
@@ -68,6 +69,18 @@ class Coverage:
     def add(self, new: TimeRange) -> "Coverage":
         return Coverage.of((*self.ranges, new))
 
+    def touched(self, over: TimeRange, step: timedelta) -> Iterator[TimeRange]:
+        """The intervals of `step` within `over` (which lies on their grid) that share a moment with it, run by run."""
+        parts = [part for one in self.ranges if (part := one.overlap(over)) is not None]
+        whole = [TimeRange(floor(part.start, step), ceil(part.end, step)) for part in parts]
+        for run in Coverage.of(whole).ranges:
+            if (inside := run.overlap(over)) is not None:
+                yield inside
+
+    def over_by(self, moment: datetime) -> bool:
+        """Whether all of it lies before `moment`."""
+        return not self.ranges or self.ranges[-1].end <= moment
+
     def missing(self, wanted: TimeRange) -> Iterator[TimeRange]:
         """The parts of `wanted` that are not accounted for, oldest first."""
         start = wanted.start
@@ -79,3 +92,6 @@ class Coverage:
             start = done.end
         if start < wanted.end:
             yield TimeRange(start, wanted.end)
+
+
+ALWAYS = Coverage((TimeRange(EVER, NEVER),))

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from ray_app.model.declared import lives
+from ray_app.model.timerange import Coverage
+
 Condition = Literal["available", "degraded", "pending", "missing"]
 WORSE: tuple[str, ...] = ("available", "pending", "degraded", "missing", "dead")  # from good to bad
 LEAST_SLACK = timedelta(minutes=1)  # an answer takes a moment to arrive and to be written
@@ -54,10 +57,11 @@ def judge(
 
     `told`: when a series that may be quiet last had something new; too long a silence is no health either.
     """
-    wanted = [p for p in declared["partitions"] if p not in not_offered]
     allowed = allowed_age(declared)
+    other = {p for p, life in lives(declared).items() if not _grown(life, now, allowed)}
+    wanted = [p for p in declared["partitions"] if p not in not_offered and p not in other]
     stale = [p for p in wanted if p not in newest or now - newest[p] > allowed]
-    last = max(newest.values(), default=None)
+    last = max((at for p, at in newest.items() if p not in other), default=None)
     condition: Condition = "available"
     reasons = []
     if setting := declared["not_configured"]:
@@ -88,6 +92,11 @@ def judge(
         fresh=len(wanted) - len(stale),
         stale=tuple(stale[:NAMED]),
     )
+
+
+def _grown(life: Coverage, now: datetime, allowed: timedelta) -> bool:
+    """Whether it lives now, and has for so long that something of it must be here."""
+    return any(one.start <= now - allowed and now < one.end for one in life.ranges)
 
 
 def _silent(

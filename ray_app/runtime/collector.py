@@ -91,6 +91,7 @@ class Shard:
                 source=assigned.source,
                 stream=stream,
                 partitions=self.node.partitions(stream),
+                lives=self.node.lives(stream),
                 books=books,
                 api=self._apis(assigned, turns[assigned.scope]),
                 clock=self.node.clock,

@@ -9,6 +9,7 @@ from ray_app.connect.api import SIMULATED
 from ray_app.connect.socket import opener
 from ray_app.model.clock import Clock
 from ray_app.model.feed import Feed
+from ray_app.model.timerange import ALWAYS
 from ray_app.runtime.opening import Assigned, LeasedBooks, Node
 from ray_app.store.hot import Passing
 
@@ -26,12 +27,17 @@ def listenings(
     for feed in assigned.plan.feeds:
         if f"{assigned.source.name}.{feed.refill}" not in members:
             continue
+        refill = next(s for s in assigned.plan.streams if s.name == feed.refill)
+        now, lives = node.clock.now(), node.lives(refill)
         yield Listening(
             source=assigned.source,
             feed=feed,
-            refill=next(s for s in assigned.plan.streams if s.name == feed.refill),
+            refill=refill,
             url=_address(node, assigned, feed),
-            partitions=feed.partitions(node.registry),
+            partitions=tuple(
+                p for p in feed.partitions(node.registry) if not lives.get(p, ALWAYS).over_by(now)
+            ),
+            lives=lives,
             books=books,
             events=Passing(redis),
             keep=node.store.raw.keep,

@@ -39,10 +39,10 @@ async def _heal(
     node: Node, assigned: Assigned, books: LeasedBooks, reach: timedelta, receipt: dict[str, Any]
 ) -> None:
     source, now = assigned.source, node.clock.now()
-    streams = [(s, node.partitions(s)) for s in assigned.plan.streams]
+    streams = [(s, node.partitions(s), node.lives(s)) for s in assigned.plan.streams]
     turns = turns_for(node, assigned, near=True)
     done, fillings = {}, {}
-    for stream, _ in streams:
+    for stream, *_ in streams:
         over = repairable(stream, now, reach)
         if over is None:
             receipt["not_repairable"].append(f"{source.name}.{stream.name}: upstream tells only the present")

@@ -6,17 +6,19 @@ what is done. It runs in a Ray job or in the command line's own process.
 
 import asyncio
 import contextlib
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
 from ray_app.collect.backfill import Backfill, Progress, Receipt, Request
+from ray_app.collect.planner import askable
 from ray_app.model.clock import SystemClock
 from ray_app.model.collected import Lease
 from ray_app.model.errors import Fenced, StoreUnavailable
 from ray_app.model.quota import Priority, Turns
 from ray_app.model.symbols import UnknownSymbol
-from ray_app.model.timerange import TimeRange, floor
+from ray_app.model.timerange import ALWAYS, TimeRange, floor
 from ray_app.runtime.keeper import FarTurns, keeper_for
 from ray_app.runtime.opening import Assigned, LeasedBooks, Node
 from ray_app.store.engine import dumps
@@ -35,9 +37,6 @@ def request_of(
 ) -> Request:
     """What a person asked for, in our words. Raises ValueError that says what to ask instead."""
     _, wanted = node.find(stream)
-    known = node.partitions(wanted)
-    asked = [text.strip() for text in partitions.split(",") if text.strip()] if partitions else known
-    chosen = tuple(dict.fromkeys(_partition(node, known, text) for text in asked))
     settled = node.clock.now() - wanted.settle  # what is younger may still change
     until = floor(min(end or settled, settled), wanted.grain)
     if (start is None) == (days is None):
@@ -45,22 +44,37 @@ def request_of(
     since = floor(start if start is not None else until - (days or timedelta()), wanted.grain)
     if since >= until:
         raise ValueError(f"the range is empty: {since.isoformat()} .. {until.isoformat()}")
-    return Request(stream, chosen, TimeRange(since, until))
+    over = TimeRange(since, until)
+    lives = askable(wanted, node.lives(wanted), node.clock.now())
+    alive = {p: any(lives.get(p, ALWAYS).touched(over, wanted.grain)) for p in node.partitions(wanted)}
+    asked = [text.strip() for text in partitions.split(",") if text.strip()] if partitions else []
+    named = [name for text in asked for name in _named(node, alive, text, over, wanted.grain)]
+    chosen = tuple(dict.fromkeys(named if partitions else (p for p in alive if alive[p])))
+    return Request(stream, chosen, over)
 
 
-def _partition(node: Node, known: tuple[str, ...], text: str) -> str:
-    """The partition that is called so, or that is this coin to the upstream: GDP, crypto/decrypt, BTC."""
-    if text in known:
-        return text
-    alike = [name for name in known if name.lower() == text.lower()]
+def _named(
+    node: Node, alive: Mapping[str, bool], text: str, over: TimeRange, grain: timedelta
+) -> Sequence[str]:
+    """The partition that is called so (GDP, crypto/decrypt), or those that were this coin then (BTC, MATIC).
+
+    `alive`: each partition, with whether something of it can be had in the range. Raises ValueError.
+    """
+    alike = [text] if text in alive else [name for name in alive if name.lower() == text.lower()][:1]
+    found = [name for name in alike if alive[name]]
     with contextlib.suppress(UnknownSymbol):
-        alike = alike or [
-            identity for identity in node.registry.resolve(text).ids.values() if identity in known
-        ]
+        if not alike:
+            own = node.registry.resolve(text).every_life()
+            alike = [name for name in alive if name in own]
+            found = [name for name in alike if alive[name] and any(own[name].touched(over, grain))]
     if not alike:
-        more = " …" if len(known) > 10 else ""
-        raise ValueError(f"{text} is not collected by this stream; it has {', '.join(known[:10])}{more}")
-    return alike[0]
+        more = " …" if len(alive) > 10 else ""
+        raise ValueError(f"{text} is not collected by this stream; it has {', '.join([*alive][:10])}{more}")
+    if not found:
+        raise ValueError(
+            f"{text}: nothing of {', '.join(alike)} can be had in this range, outside of its life"
+        )
+    return found
 
 
 def turns_for(node: Node, assigned: Assigned, *, near: bool) -> Turns:
@@ -136,6 +150,7 @@ async def backfill_job(
             api=node.api(assigned, stream, Priority.BACKFILL, turns_for(node, assigned, near=near)),
             clock=node.clock,
             progress=progress,
+            lives=node.lives(stream),
         )
         try:
             receipt = await work.run()

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from ray_app.collect.planner import Lives, living
 from ray_app.collect.proof import Proof, prove
 from ray_app.collect.running import Status
 from ray_app.connect.addresses import address_of
@@ -67,6 +68,9 @@ class Node:
     def partitions(self, stream: Stream) -> tuple[str, ...]:
         return stream.partitions(self.registry)
 
+    def lives(self, stream: Stream) -> Lives:
+        return stream.lives(self.registry)
+
     def reach_of(self, stream: Stream) -> timedelta:
         """How far back the stream's gaps are filled by themselves; of what is finer than an hour, two days."""
         if stream.reach is not None:
@@ -78,7 +82,8 @@ class Node:
         return [self._proof(a) for a in self.assigned]
 
     def _proof(self, assigned: Assigned) -> Proof:
-        partitions = {s.name: self.partitions(s) for s in assigned.plan.streams}
+        now = self.clock.now()
+        partitions = {s.name: living(s, self.registry, now) for s in assigned.plan.streams}
         return prove(assigned.source, assigned.plan, partitions)
 
     def streams(self) -> list[tuple[Assigned, Stream]]:
@@ -101,7 +106,13 @@ class Node:
             raise ValueError("\n".join(refusals))
         lines = {
             f"{a.source.name}.{s.name}": declare(
-                a.source, a.plan, s, self.partitions(s), self.reach_of(s), missing=a.missing
+                a.source,
+                a.plan,
+                s,
+                self.partitions(s),
+                self.reach_of(s),
+                missing=a.missing,
+                lives=self.lives(s),
             )
             for a, s in self.streams()
         }

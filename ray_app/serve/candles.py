@@ -1,16 +1,16 @@
 """Historical candles: read, built up to longer ones, converted; what is missing is named."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ray_app.model.completeness import Span
+from ray_app.model.completeness import NOT_ALIVE, Span
 from ray_app.model.records import Bar, ExchangeRate
 from ray_app.model.symbols import Asset
-from ray_app.model.timerange import TimeRange
+from ray_app.model.timerange import Coverage, TimeRange, floor
 from ray_app.process.bars import Candle, coarser
-from ray_app.serve.completeness import states, told
+from ray_app.serve.completeness import check_cost, states, told
 from ray_app.serve.conversion import USD, Rate, RateTable, newest_rates
 from ray_app.serve.datasets import INTERVALS, Dataset
 from ray_app.serve.node import Node
@@ -31,7 +31,12 @@ class Chosen:
 
     dataset: Dataset
     step: timedelta
-    partition: str
+    names: dict[str, Coverage]  # the series that are or were the coin, oldest first, each with when
+
+    @property
+    def partition(self) -> str:
+        """What the coin is called now, or was last."""
+        return list(self.names)[-1]
 
     @property
     def unit(self) -> str:
@@ -41,10 +46,13 @@ class Chosen:
 
 @dataclass(slots=True)
 class History:
+    """`parts`: which series answers for which part of the range, in order."""
+
     candles: list[Candle]
     gaps: list[dict[str, Any]]
     condition: str
     changes: list[datetime]
+    parts: list[tuple[str, TimeRange]] = field(default_factory=list)
 
 
 async def choose(node: Node, interval: str, asset: Asset, venue: str | None, at: Standing) -> Chosen:
@@ -79,9 +87,10 @@ async def choose(node: Node, interval: str, asset: Asset, venue: str | None, at:
     for source in dict.fromkeys(one.source for one in found):
         for grain in grains:
             for dataset in found:
-                partition = node.partition(asset, dataset)
-                if (dataset.source, dataset.grain) == (source, grain) and partition in dataset.partitions:
-                    return Chosen(dataset, step, partition)
+                if (dataset.source, dataset.grain) == (source, grain) and (
+                    names := node.names(asset, dataset)
+                ):
+                    return Chosen(dataset, step, names)
     raise Problem(
         "DATA_NOT_AVAILABLE",
         f"no candles of {asset.id} are collected" + (f" from {venue}" if venue else ""),
@@ -99,21 +108,44 @@ async def history(node: Node, chosen: Chosen, over: TimeRange | None, currency: 
     """`over` lies on the grid of the candles asked for; None when nothing of it is over yet."""
     if over is None:
         return History([], [], "pending", [])
-    dataset, reading = chosen.dataset, node.store.reading
-    facts = await reading.between(Bar, dataset.name, [chosen.partition], over, at.point)
-    found = await states(node.store, dataset, [chosen.partition], over, at)
-    runs = found.spans[chosen.partition]
-    out = History(
-        candles=[_candle(fact) for fact in facts],
-        gaps=[told(dataset, chosen.partition, run) for run in runs if run.state != "collected"],
-        condition=_condition(runs),
-        changes=[*found.changes, *(fact.received_at for fact in facts)],
-    )
+    dataset, out, runs = chosen.dataset, History([], [], "pending", []), list[Span]()
+    check_cost(over.length // dataset.grain)
+    for name, part in parts(chosen, over):
+        life = chosen.names[name]
+        found = await states(node.store, dataset, [name], part, at, life)
+        for alive in life.touched(part, dataset.grain):  # the id may have been another coin before or after
+            facts = await node.store.reading.between(Bar, dataset.name, [name], alive, at.point)
+            out.candles += [_candle(fact) for fact in facts]
+            out.changes += [fact.received_at for fact in facts]
+        out.gaps += [told(dataset, name, run) for run in found.spans[name] if run.state != "collected"]
+        out.changes += found.changes
+        out.parts.append((name, part))
+        runs += found.spans[name]
+    out.condition = _condition(runs)
     if dataset.grain != chosen.step:
         out.candles = coarser(out.candles, chosen.step)
     if currency != chosen.unit:
         await _convert(node, out, over, currency, at)
     return out
+
+
+def parts(chosen: Chosen, over: TimeRange) -> list[tuple[str, TimeRange]]:
+    """The range cut where the coin got another name: each name answers until the next one begins."""
+    lives = [(one.start, name) for name, life in chosen.names.items() for one in life.ranges]
+    out: list[tuple[str, TimeRange]] = []
+    end = over.end
+    for begun, name in sorted(lives, reverse=True):
+        start = over.start if begun <= over.start else floor(begun, chosen.dataset.grain)
+        if start < end:
+            out.append((name, TimeRange(start, end)))
+            end = start
+    if end > over.start:  # before the first of them
+        first = min(lives)[1]
+        if out and out[-1][0] == first:
+            out[-1] = first, TimeRange(over.start, out[-1][1].end)
+        else:
+            out.append((first, TimeRange(over.start, end)))
+    return out[::-1]
 
 
 async def _convert(node: Node, out: History, over: TimeRange, currency: str, at: Standing) -> None:
@@ -162,7 +194,7 @@ def _candle(fact: Fact) -> Candle:
 
 
 def _condition(runs: Iterable[Span]) -> str:
-    kinds: Sequence[str] = [run.state for run in runs]
+    kinds: Sequence[str] = [run.state for run in runs if run.reason != NOT_ALIVE]
     if "collected" not in kinds:
-        return "pending" if set(kinds) <= {"not_due"} else "missing"
+        return "pending" if kinds and set(kinds) <= {"not_due"} else "missing"
     return "degraded" if any(kind in NOT_HERE for kind in kinds) else "available"

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from ray_app.model.completeness import Schedule, Span, spans
 from ray_app.model.declared import schedule
-from ray_app.model.timerange import TimeRange, floor
+from ray_app.model.timerange import Coverage, TimeRange, floor
 from ray_app.serve.datasets import Dataset
 from ray_app.serve.points import Standing
 from ray_app.serve.problems import Problem
@@ -28,19 +28,30 @@ class States:
 
 
 async def states(
-    store: Store, dataset: Dataset, partitions: Sequence[str], over: TimeRange, at: Standing
+    store: Store,
+    dataset: Dataset,
+    partitions: Sequence[str],
+    over: TimeRange,
+    at: Standing,
+    life: Coverage | None = None,
 ) -> States:
-    """Raises Problem when that is too much to work out for one answer."""
+    """`life` instead of the series' own. Raises Problem when that is too much to work out for one answer."""
     expected = schedule(dataset.declared)
     check_cost(len(partitions) * -(-over.length // expected.grain))
     tried = await store.ledger.tried(dataset.name, over, partitions, at.point.as_of)
     grid = TimeRange(floor(over.start, expected.grain), over.end)
     cursors = await store.reading.cursors(dataset.record, dataset.name, partitions, grid, at.point)
+    if life is not None:  # what lies outside is another's
+        runs = list(life.touched(grid, expected.grain))
+        cursors = {p: [c for c in found if any(c in run for run in runs)] for p, found in cursors.items()}
     changes = [one.received_at for found in tried.values() for one in found]
     changes += turning_points(expected, at.now)
+    schedules = {p: replace(expected, life=life or dataset.life(p)) for p in partitions}
 
     def work() -> dict[str, Sequence[Span]]:
-        return {p: _spans(expected, over, at.now, tried.get(p, []), cursors.get(p, ())) for p in partitions}
+        return {
+            p: _spans(schedules[p], over, at.now, tried.get(p, []), cursors.get(p, ())) for p in partitions
+        }
 
     few = len(partitions) * (over.length // expected.grain) <= AT_ONCE
     return States(work() if few else await asyncio.to_thread(work), changes)

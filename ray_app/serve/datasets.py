@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from ray_app.model.declared import RECORDS, record_of
+from ray_app.model.declared import RECORDS, lives, record_of
 from ray_app.model.records import Record
 from ray_app.model.texts import Article, Post
+from ray_app.model.timerange import ALWAYS, Coverage
 from ray_app.serve.problems import Problem
 from ray_app.store.catalog import Catalog
 
@@ -61,6 +62,18 @@ class Dataset:
     def restricted(self) -> bool:
         """Whether some series of it are for keys marked `internal` only."""
         return any(self.restricts(p) for p in self.partitions) or self.restricts("")
+
+    @property
+    def tells_lives(self) -> bool:
+        """Whether its declaration knows that a series has a life; those of old do not."""
+        return "lives" in self.declared
+
+    @cached_property
+    def _lives(self) -> dict[str, Coverage]:
+        return lives(self.declared)
+
+    def life(self, partition: str) -> Coverage:
+        return self._lives.get(partition, ALWAYS)
 
     @property
     def retired(self) -> bool:

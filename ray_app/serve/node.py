@@ -4,6 +4,7 @@ import asyncio
 from datetime import datetime
 
 from ray_app.model.symbols import Asset
+from ray_app.model.timerange import ALWAYS, Coverage
 from ray_app.serve.auth import KeyRing, WallTime
 from ray_app.serve.cursors import Cursors
 from ray_app.serve.datasets import Dataset, Datasets
@@ -66,6 +67,11 @@ class Node:
         """Raises UnknownSymbol or AmbiguousSymbol, which the client gets as 404 and 400."""
         return self.registry.resolve(symbol, at)
 
-    def partition(self, asset: Asset, dataset: Dataset) -> str:
-        """What the data set's upstream calls the asset."""
-        return asset.ids.get(dataset.source, asset.id)
+    def names(self, asset: Asset, dataset: Dataset) -> dict[str, Coverage]:
+        """The series of the data set that are or were the asset, oldest first, each with when it was.
+
+        As of a time before there were lives: what the upstream calls it now, for ever.
+        """
+        now = {asset.ids.get(dataset.source, asset.id): ALWAYS}
+        found = asset.lives(dataset.source) or now if dataset.tells_lives else now
+        return {name: life for name, life in found.items() if name in dataset.partitions}

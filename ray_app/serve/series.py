@@ -140,7 +140,11 @@ class Looked:
 
 
 async def looked(node: Node, dataset: Dataset, partitions: Sequence[str], at: Standing) -> Looked:
-    """By when each was last looked at with success: `available` while that is not longer ago than allowed."""
+    """By when each was last looked at with success: `available` while that is not longer ago than allowed.
+
+    Series whose life is over are not looked at.
+    """
+    partitions = [p for p in partitions if not dataset.life(p).over_by(at.now)]
     if setting := dataset.declared["not_configured"]:
         declared_at = [dataset.declared["declared_at"]]
         reasons = [f"{dataset.name}: not configured: set {setting}"]

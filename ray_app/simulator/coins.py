@@ -67,6 +67,18 @@ def registry() -> tuple[Listing, ...]:
     )
 
 
+def former() -> dict[str, tuple[str, datetime]]:
+    """Each id that CoinGecko no longer uses, with the coin's id now and when it was given up."""
+    from ray_app.model.symbols import load_registry
+
+    return {
+        listing.id: (asset.id, listing.end)
+        for asset in load_registry().assets
+        for listing in asset.listings
+        if listing.venue == "coingecko" and listing.end is not None
+    }
+
+
 def universe(listings: Iterable[Listing], count: int, seed: int) -> tuple[Coin, ...]:
     """`count` coins, largest first: the listings (one per id), then made-up ones."""
     known = list({listing.id: listing for listing in listings}.values())[:count]

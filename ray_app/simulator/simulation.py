@@ -4,7 +4,7 @@ from datetime import datetime
 
 from ray_app.simulator.clock import VirtualClock
 from ray_app.simulator.coingecko.query import World
-from ray_app.simulator.coins import registry, universe
+from ray_app.simulator.coins import former, registry, universe
 from ray_app.simulator.config import SimulatorConfig
 from ray_app.simulator.currencies import quotes
 from ray_app.simulator.faults import WEATHER, Faults
@@ -24,6 +24,9 @@ class Simulation:
         coins = universe(listings, config.coins, config.seed)
         truth = Truth(coins, find(config.data) if config.data else None)
         self.world = World(truth, quotes(truth), config.ohlc_end_included)
+        for name, (coin, end) in former().items():
+            if coin in truth.index:
+                self.world.former[name] = truth.index[coin], round(end.timestamp() * 1000)
         self.keys = config.plan_of_keys()
         self.limits = Limits(config.limits)
         self.ledger = Ledger(self.clock)

@@ -51,7 +51,7 @@ def judge(page: Page) -> None:
 
 
 def pairs(registry: Registry) -> tuple[str, ...]:
-    return tuple(asset.ids["binance"] for asset in registry.tracked() if "binance" in asset.ids)
+    return tuple(registry.lives("binance"))
 
 
 async def fetch_bars(interval: Interval, api: Api, wanted: Slice) -> AsyncIterator[Page]:
@@ -127,6 +127,7 @@ def bars(interval: Interval, length: timedelta) -> Stream:
         describes=f"candles of {interval} with volume, quote volume, takers' purchases and trades",
         record=Bar,
         partitions=pairs,
+        lives=lambda registry: registry.lives("binance"),
         fetch=partial(fetch_bars, interval),
         rows=listed,
         parse=partial(parse_bar, interval),

@@ -15,7 +15,7 @@ from ray_app.model.source import About, Api, Page, Plan, Quota, Slice, Source, S
 from ray_app.model.symbols import Registry
 from ray_app.model.timerange import floor
 from ray_app.model.unixtime import from_milliseconds, to_milliseconds
-from ray_app.sources.binance import judge, listed, pairs
+from ray_app.sources.binance import judge, listed
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 BY_THE_THOUSAND = {"SHIBUSDT": "1000SHIBUSDT", "PEPEUSDT": "1000PEPEUSDT", "BONKUSDT": "1000BONKUSDT"}
@@ -24,8 +24,12 @@ RATES_PER_CALL, POINTS_PER_CALL = 1000, 500
 
 
 def contracts(registry: Registry) -> tuple[str, ...]:
-    """The perpetual of each pair; where there is none, Binance says so and it is left out."""
-    return tuple(BY_THE_THOUSAND.get(pair, pair) for pair in pairs(registry))
+    """The perpetual of each pair that is traded; where there is none, Binance says so and it is left out.
+
+    A contract may outlive its pair or end before it; when is not known.
+    """
+    pairs = (asset.ids["binance"] for asset in registry.tracked() if "binance" in asset.ids)
+    return tuple(BY_THE_THOUSAND.get(pair, pair) for pair in pairs)
 
 
 async def fetch_funding(api: Api, wanted: Slice) -> AsyncIterator[Page]:

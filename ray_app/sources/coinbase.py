@@ -24,7 +24,7 @@ FIRST_CANDLE = datetime(2016, 5, 18, tzinfo=UTC)  # the oldest that was seen
 
 
 def pairs(registry: Registry) -> tuple[str, ...]:
-    return tuple(asset.ids["coinbase"] for asset in registry.tracked() if "coinbase" in asset.ids)
+    return tuple(registry.lives("coinbase"))
 
 
 async def fetch_bars(length: timedelta, api: Api, wanted: Slice) -> AsyncIterator[Page]:
@@ -55,6 +55,7 @@ def bars(interval: Interval, length: timedelta) -> Stream:
         describes=f"candles of {interval} with volume; none where nothing was traded",
         record=Bar,
         partitions=pairs,
+        lives=lambda registry: registry.lives("coinbase"),
         fetch=partial(fetch_bars, length),
         rows=listed,
         parse=partial(parse_bar, interval),

@@ -43,7 +43,7 @@ def judge(page: Page) -> None:
 
 
 def pairs(registry: Registry) -> tuple[str, ...]:
-    return tuple(asset.ids["kraken"] for asset in registry.tracked() if "kraken" in asset.ids)
+    return tuple(registry.lives("kraken"))
 
 
 async def fetch_bars(length: timedelta, api: Api, wanted: Slice) -> AsyncIterator[Page]:
@@ -77,6 +77,8 @@ def bars(interval: Interval, length: timedelta) -> Stream:
         describes=f"candles of {interval} with volume and trades",
         record=Bar,
         partitions=pairs,
+        lives=lambda registry: registry.lives("kraken"),
+        forgets=True,  # a pair that is traded no more is an unknown one
         fetch=partial(fetch_bars, length),
         rows=only_pair,
         parse=partial(parse_bar, interval),

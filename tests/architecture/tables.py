@@ -11,8 +11,9 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from ray_app.model.series import Metric, Observation
 from ray_app.model.source import Plan, Source, Stream
-from ray_app.model.symbols import load_registry
+from ray_app.model.symbols import Registry, load_registry
 from ray_app.model.texts import Article, Post
+from ray_app.model.timerange import ALWAYS, NEVER
 from ray_app.settings import PREFIX, Settings
 from ray_app.sources import all_sources, kraken
 from ray_app.sources.coingecko import SOURCE as COINGECKO
@@ -153,13 +154,20 @@ def licence(source: Source, one: Stream, name: str) -> str:
     return (one.about[name].licence if name in one.about else "") or source.licence
 
 
+def _series(one: Stream, registry: Registry) -> str:
+    """How many there are; those whose life has an end are told apart."""
+    names, lives = one.partitions(registry), one.lives(registry)
+    ended = [name for name in names if lives.get(name, ALWAYS).ranges[-1].end != NEVER]
+    return f"{len(names) - len(ended):,}" + (f", {len(ended)} ended" if ended else "")
+
+
 def streams_table() -> str:
     """Every stream of the usual plans."""
     registry = load_registry()
     lines = []
     for source, plan in usual():
         for one in plan.streams:
-            name, series = f"`{source.name}.{one.name}`", f"{len(one.partitions(registry)):,}"
+            name, series = f"`{source.name}.{one.name}`", _series(one, registry)
             waits = (span(one.patience) if one.patience else "", span(one.quiet) if one.quiet else "")
             filled = "" if one.offers is None else span(one.reach) if one.reach else variable("history")
             lines.append((name, one.record.__name__, series, span(one.grain), offered(one), filled, *waits))

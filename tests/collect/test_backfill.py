@@ -7,6 +7,7 @@ import pytest
 
 from ray_app.collect.backfill import Backfill, Receipt, Request
 from ray_app.collect.heal import repairs
+from ray_app.collect.planner import Lives, living
 from ray_app.collect.proof import prove
 from ray_app.model.errors import Refused
 from ray_app.model.quota import Priority
@@ -120,10 +121,10 @@ async def test_what_is_older_than_the_history_on_offer_is_lost(simulated: Simula
 
 def test_repairs_begin_with_what_runs_out_first():
     now = START
-    streams: list[tuple[Stream, tuple[str, ...]]] = [
-        (replace(CHART, longest_slice=DAY), ("bitcoin",)),
-        (replace(BARS_OF_HALVES, longest_slice=6 * HOUR), ("bitcoin",)),
-        (PRICES, ("bitcoin",)),
+    streams: list[tuple[Stream, tuple[str, ...], Lives]] = [
+        (replace(CHART, longest_slice=DAY), ("bitcoin",), {}),
+        (replace(BARS_OF_HALVES, longest_slice=6 * HOUR), ("bitcoin",), {}),
+        (PRICES, ("bitcoin",), {}),
     ]
     found = repairs(streams, {"bars_1h": {}, "chart": {}}, now, 3 * DAY)
     assert {one.stream.name for one in found} == {"bars_1h", "chart"}  # the past of prices cannot be had
@@ -142,7 +143,7 @@ def test_repairs_begin_with_what_runs_out_first():
 def test_the_shipped_plans_fit_what_their_tier_allows(name: str):
     tier = SOURCE.plan(name)
     registry = load_registry()
-    proof = prove(SOURCE, tier, {stream.name: stream.partitions(registry) for stream in tier.streams})
+    proof = prove(SOURCE, tier, {s.name: living(s, registry, START) for s in tier.streams})
     assert proof.refusals == ()
     allowed = min(proof.per_month or proof.most_in_month, proof.most_in_month)
     assert proof.total == sum(line.base * line.attempts for line in proof.lines) + proof.reserve <= allowed

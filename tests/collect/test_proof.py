@@ -1,15 +1,17 @@
 """A schedule that does not fit what an upstream allows is refused before the first request, with the sum."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+from ray_app.collect.planner import living
 from ray_app.collect.proof import prove
 from ray_app.model.source import Quota
 from ray_app.model.symbols import load_registry
 from ray_app.sources.coingecko import PRICES, SOURCE
 
 REGISTRY = load_registry()
-EVERYTHING = {s.name: s.partitions(REGISTRY) for plan in SOURCE.plans for s in plan.streams}
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+EVERYTHING = {s.name: living(s, REGISTRY, NOW) for plan in SOURCE.plans for s in plan.streams}
 
 
 def test_the_shipped_profiles_fit():

@@ -62,6 +62,19 @@ def test_what_the_upstream_does_not_offer_is_not_waited_for():
     assert (found.condition, found.series, found.fresh) == ("available", 1, 1)
 
 
+def test_what_has_ended_or_just_begun_is_not_waited_for():
+    lives = {"b": [[None, (NOW - MINUTE).isoformat()]], "c": [[(NOW - MINUTE).isoformat(), None]]}
+    line = POLL | {"partitions": ["a", "b", "c"]}
+    assert judge(line, {"a": NOW}, (), NOW).stale == ("b", "c")
+    found = judge(line | {"lives": lives}, {"a": NOW}, (), NOW)
+    assert (found.condition, found.series, found.stale) == ("available", 1, ())
+    grown = judge(line | {"lives": lives}, {"a": NOW + HOUR}, (), NOW + HOUR)
+    assert (grown.condition, grown.series, grown.stale) == ("degraded", 2, ("c",))
+    assert (
+        judge(line | {"lives": lives}, {"b": NOW}, (), NOW).condition == "missing"
+    )  # only the dead have told
+
+
 def test_nothing_yet_is_pending_at_first_and_missing_later():
     assert judge(POLL | {"declared_at": NOW - MINUTE}, {}, (), NOW).condition == "pending"
     found = judge(POLL, {}, (), NOW)

@@ -37,7 +37,10 @@ async def declared(
     for one in plan.streams:
         if not names or one.name in names:
             mine = one.partitions(node.node.registry) if partitions is None else tuple(partitions)
-            lines[f"{source.name}.{one.name}"] = declare(source, plan, one, mine, REACH, missing=missing)
+            lives = one.lives(node.node.registry)
+            lines[f"{source.name}.{one.name}"] = declare(
+                source, plan, one, mine, REACH, missing=missing, lives=lives
+            )
     await node.store.catalog.declare(lines, at)
 
 

@@ -128,3 +128,21 @@ def test_digits_survive(paid):
     assert tiny[0][1] < Decimal("1e-10")
     rounded = paid.read("/coins/bitcoin/ohlc", vs_currency="usd", days=1, precision="2")
     assert all(value == round(value, 2) for candle in rounded for value in candle[1:])
+
+
+def test_an_id_that_was_given_up_tells_its_history_and_nothing_else(start):
+    """MATIC's id until the day on which POL took over; both are the same coin."""
+    paid = start(limits=False, coins=100, listings=None)
+    asked = {"vs_currency": "usd", "interval": "hourly", "from": "2024-09-03", "to": "2024-09-05"}
+    given_up = 1_725_408_000_000  # 2024-09-04
+    old = paid.read("/coins/matic-network/ohlc/range", **asked)
+    new = paid.read("/coins/polygon-ecosystem-token/ohlc/range", **asked)
+    assert old == [row for row in new if row[0] <= given_up]
+    assert (old[-1][0], len(new) - len(old)) == (given_up, 24)
+    chart = paid.read("/coins/matic-network/market_chart/range", **asked)["prices"]
+    assert given_up - 3_600_000 < chart[-1][0] < given_up
+    for path, more in (("ohlc", {"days": "1"}), ("market_chart", {"days": "1"})):
+        answer = paid.get(f"/coins/matic-network/{path}", vs_currency="usd", **more)
+        assert answer.status_code == 404
+    assert paid.read("/simple/price", ids="matic-network", vs_currencies="usd") == {}
+    assert "matic-network" in {coin["id"] for coin in paid.read("/coins/list", status="inactive")}

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from ray_app.model.records import Price
 from ray_app.model.symbols import Asset
-from ray_app.model.timerange import floor
+from ray_app.model.timerange import EVER, NEVER, floor
 from ray_app.observe.crosscheck import figures
 from ray_app.serve.crosscheck import venues
 from ray_app.serve.datasets import Dataset
@@ -162,11 +162,7 @@ def _symbol(node: Node, asset: Asset, datasets: dict[str, Dataset], at: Standing
         "former": [{"symbol": old.symbol, "until": old.until} for old in asset.former],
         "tracked_from": asset.tracked_from,
         "tracked_to": asset.tracked_to,
-        "datasets": [
-            name
-            for name, one in datasets.items()
-            if one.by_asset and node.partition(asset, one) in one.partitions
-        ],
+        "datasets": [name for name, one in datasets.items() if one.by_asset and node.names(asset, one)],
     }
 
 
@@ -183,6 +179,7 @@ async def _dataset(node: Node, one: Dataset, at: Standing) -> dict[str, Any]:
         "grain_seconds": line["grain_seconds"],
         "required": line["required"],
         "series": len(one.partitions),
+        "ended": sum(one.life(p).over_by(at.now) for p in one.partitions),
         "partitioned_by": one.record.partition_field,
         "first_time": extent[0] if extent else None,
         "last_time": extent[1] if extent else None,
@@ -204,13 +201,20 @@ def _checked(one: Dataset, declared: dict[str, Dataset]) -> dict[str, Any]:
 
 
 def _series(dataset: Dataset, partition: str) -> dict[str, Any]:
-    """`restricted`: its values need a key marked internal."""
+    """`restricted`: its values need a key marked internal; `life`: when it had or has something to tell."""
     line = dataset.declared
     return {
         "dataset": dataset.name,
         "series": partition,
         "title": dataset.about(partition, "title") or None,
         "unit": dataset.unit(partition),
+        "life": [
+            {
+                "from": None if one.start == EVER else one.start,
+                "to": None if one.end == NEVER else one.end,
+            }
+            for one in dataset.life(partition).ranges
+        ],
         "frequency": dataset.about(partition, "frequency") or None,
         "every_seconds": line["every_seconds"],
         "licence": dataset.licence(partition),

@@ -123,7 +123,7 @@ async def series(node: Node, dataset: str | None, symbol: str | None, at: Standi
     if symbol is None:
         return out
     asset = node.resolve(symbol, at.asked)
-    return [s for s in out if s.dataset.by_asset and s.partition == node.partition(asset, s.dataset)]
+    return [s for s in out if s.dataset.by_asset and s.partition in node.names(asset, s.dataset)]
 
 
 async def _states(

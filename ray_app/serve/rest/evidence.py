@@ -168,7 +168,7 @@ async def _wanted(
     wanted: list[tuple[Dataset, list[str] | None]] = [(one, None) for one in chosen]
     if query.symbol is not None:
         asset = node.resolve(query.symbol, asked)
-        wanted = [(one, [node.partition(asset, one)]) for one in chosen if one.by_asset]
+        wanted = [(one, list(node.names(asset, one))) for one in chosen if one.by_asset]
     if internal:
         return wanted, []
     open_: list[tuple[Dataset, list[str] | None]] = []

@@ -136,6 +136,7 @@ SERIES: dict[str, Any] = {
     "series": "SP500",
     "title": "S&P 500, close",
     "unit": "index",
+    "life": [{"from": None, "to": None}],
     "frequency": "daily",
     "every_seconds": 3600.0,
     "licence": "no_redistribution",

@@ -175,7 +175,8 @@ async def _figures(node: Node, one: Condition, at: Standing) -> DatasetFigures:
     over = TimeRange(at.now - DAY, at.now)
     counted: Counter[str] = Counter()
     if not dataset.declared["not_configured"]:
-        for found in (await states(node.store, dataset, dataset.partitions, over, at)).spans.values():
+        lately = [p for p in dataset.partitions if not dataset.life(p).over_by(over.start)]
+        for found in (await states(node.store, dataset, lately, over, at)).spans.values():
             counted.update(totals(found))
     return DatasetFigures(
         name=dataset.name,

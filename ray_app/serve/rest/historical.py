@@ -57,7 +57,7 @@ def add(app: FastAPI, node: Node) -> None:
         at = paged.standing
         asset = node.resolve(symbol, at.asked)
         chosen = await choose(node, query.interval, asset, query.venue, at)
-        check_licence(chosen.dataset, key_of(request.scope).internal, [chosen.partition])
+        check_licence(chosen.dataset, key_of(request.scope).internal, chosen.names)
         currency = _currency(query.vs_currency, chosen)
         over = _over(query, chosen.step, at)
         found = await history(node, chosen, over, currency, at)
@@ -80,7 +80,10 @@ def add(app: FastAPI, node: Node) -> None:
                 "known_by": at.known_by,
                 "condition": found.condition,
                 "source": chosen.dataset.source,
-                "instrument": chosen.partition,
+                "instrument": found.parts[-1][0] if found.parts else chosen.partition,
+                "instruments": [
+                    {"instrument": name, "from": part.start, "to": part.end} for name, part in found.parts
+                ],
                 "dataset": chosen.dataset.name,
                 "attribution": chosen.dataset.declared["attribution"],
                 "simulated": node.parts.simulated,

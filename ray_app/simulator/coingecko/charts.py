@@ -34,10 +34,11 @@ def market_chart(ask: Ask, coin_id: str) -> Answer:
 
 
 def market_chart_range(ask: Ask, coin_id: str) -> Answer:
-    coin = ask.coin(coin_id)
+    coin, until_ms = ask.past(coin_id)
     ask.quote()
     from_ms, to_ms = ask.moment_ms("from"), ask.moment_ms("to")
     ask.check_wall(from_ms)
+    to_ms = min(to_ms, until_ms - 1)
     recent = to_ms >= ask.now_ms - STEP_MS and from_ms >= ask.now_ms - DAY_MS - STEP_MS
     spacing = _spacing(ask, to_ms - from_ms, recent)
     body = _chart(ask, coin, spacing, from_ms, to_ms, closed_after=2_100)

@@ -29,7 +29,8 @@ def coins_list(ask: Ask) -> Answer:
         if not ask.paid:
             raise status_error(401, 10005, PRO_ONLY)
         more = ',"platforms":{}' if platforms else ""
-        rows = [f'{{"id":"{name}","symbol":"gone","name":"{name}"{more}}}' for name in INACTIVE]
+        gone = [*INACTIVE, *(name for name, (_, end_ms) in ask.world.former.items() if end_ms <= ask.now_ms)]
+        rows = [f'{{"id":"{name}","symbol":"gone","name":"{name}"{more}}}' for name in gone]
         return Answer("[" + ",".join(rows) + "]", 300)
     listed = ask.world.listed_steps <= ask.step
     coins = sorted(

@@ -45,12 +45,13 @@ def ohlc(ask: Ask, coin_id: str) -> Answer:
 def ohlc_range(ask: Ask, coin_id: str) -> Answer:
     if not ask.paid or not ask.plan.ohlc_range:
         raise status_error(401, 10005, PRO_ONLY)
-    coin = ask.coin(coin_id)
+    coin, until_ms = ask.past(coin_id)
     ask.quote()
     from_ms, to_ms, interval = ask.moment_ms("from"), ask.moment_ms("to"), ask.need("interval")
     if interval not in RANGES:
         raise plain_error(400, "invalid parameter interval")
     length, most = RANGES[interval]
+    to_ms = min(to_ms, until_ms + 1)  # stamped at their close, also the last one
     if to_ms - from_ms > most * DAY_MS:
         raise plain_error(400, f"interval={interval} is limited to {most} days")
     ask.check_wall(from_ms)

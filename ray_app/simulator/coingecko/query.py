@@ -27,6 +27,9 @@ class World:
     quotes: Mapping[str, Quote]
     ohlc_end_included: bool = True
     ranks: dict[int, Indices] = field(default_factory=dict)
+    former: dict[str, tuple[int, int]] = field(
+        default_factory=dict
+    )  # ids given up: the coin, until when (ms)
 
     @cached_property
     def listed_steps(self) -> Indices:
@@ -87,6 +90,17 @@ class Ask:
         if found is None or self.world.listed_steps[found] > self.step:
             raise plain_error(404, "coin not found")
         return found
+
+    def past(self, name: str) -> tuple[int, int]:
+        """A coin for a question about the past, and until when (ms) the id tells of it.
+
+        An id that was given up is known to the routes of ranges alone, with its history.
+        """
+        if name in self.world.former:
+            found, until_ms = self.world.former[name]
+            if until_ms <= self.now_ms:
+                return found, until_ms
+        return self.coin(name), self.now_ms + DAY_MS
 
     def moment_ms(self, name: str) -> int:
         """A time: whole seconds, and on the pro host also `YYYY-MM-DD` or `YYYY-MM-DDTHH:MM`."""

@@ -245,7 +245,10 @@ class BinanceFutures:
             raise self._refusal(asked, -1130, "parameter 'startTime' is invalid.")
         length = period * FIVE_MINUTES_MS
         first = -(-max(oldest, start or 0, contract.trades.first * MINUTE_MS) // length)
-        last = min(asked.now_ms, asked.now_ms if end is None else end) // length
+        last_ms = min(asked.now_ms, asked.now_ms if end is None else end)
+        if contract.pair.end_ms is not None:
+            last_ms = min(last_ms, contract.pair.end_ms - 1)
+        last = last_ms // length
         first, digits, rows = max(first, last - limit + 1), contract.trades.price_digits, []
         steps = np.arange(first, last + 1, dtype=np.int64) * period
         prices, holdings = contract.trades.openings(steps).tolist(), contract.interest(steps)

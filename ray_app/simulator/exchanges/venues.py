@@ -24,12 +24,18 @@ class Pair:
     def listed(self, now_ms: int) -> bool:
         return self.start_ms is None or now_ms >= self.start_ms
 
+    def outlives(self, other: "Pair") -> bool:
+        """Whether it is traded for longer."""
+        if self.end_ms is None or other.end_ms is None:
+            return other.end_ms is not None
+        return self.end_ms > other.end_ms
+
     def trading(self, now_ms: int) -> bool:
         return self.listed(now_ms) and (self.end_ms is None or now_ms < self.end_ms)
 
 
 def pairs(simulation: Simulation, venue: str) -> Mapping[str, Pair]:
-    """The venue's pairs under their ids, largest coin first."""
+    """The venue's pairs under their ids, largest coin first. Of two coins under one id the later one is told."""
     index = simulation.world.truth.index
     found: dict[str, Pair] = {}
     for asset in load_registry().assets:
@@ -38,7 +44,9 @@ def pairs(simulation: Simulation, venue: str) -> Mapping[str, Pair]:
             if listing.venue == venue and coin is not None:
                 start = None if listing.start is None else round(listing.start.timestamp() * 1000)
                 end = None if listing.end is None else round(listing.end.timestamp() * 1000)
-                found[listing.id] = Pair(listing.id, _base(listing.id), coin, start, end)
+                pair = Pair(listing.id, _base(listing.id), coin, start, end)
+                if listing.id not in found or pair.outlives(found[listing.id]):
+                    found[listing.id] = pair
     return found
 
 

@@ -6,10 +6,15 @@ from typing import Any
 from ray_app.model.errors import Malformed, RateLimited, Transient
 from ray_app.model.source import Page
 from ray_app.model.symbols import Registry
+from ray_app.model.timerange import Coverage
 
 
 def coins(registry: Registry) -> tuple[str, ...]:
-    return tuple(asset.ids["coingecko"] for asset in registry.tracked() if "coingecko" in asset.ids)
+    return tuple(lives(registry))
+
+
+def lives(registry: Registry) -> dict[str, Coverage]:
+    return registry.lives("coingecko")
 
 
 def judge(page: Page) -> None:

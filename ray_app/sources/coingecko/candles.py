@@ -16,7 +16,7 @@ from ray_app.model.records import Bar, MarketPoint
 from ray_app.model.source import Api, Page, Slice, Stream
 from ray_app.model.timerange import floor
 from ray_app.model.unixtime import from_milliseconds
-from ray_app.sources.coingecko.answers import coins, listed
+from ray_app.sources.coingecko.answers import coins, listed, lives
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 FIRST_CANDLE = datetime(2018, 2, 9, tzinfo=UTC)
@@ -107,6 +107,7 @@ CHART = Stream(
     describes="price, market capitalisation and rolling volume at the end of each hour",
     record=MarketPoint,
     partitions=coins,
+    lives=lives,
     fetch=fetch_chart,
     rows=chart_hours,
     parse=parse_point,
@@ -122,6 +123,7 @@ BARS = Stream(
     describes="hourly candles without volume",
     record=Bar,
     partitions=coins,
+    lives=lives,
     fetch=fetch_candles,
     rows=listed,
     parse=parse_candle,

@@ -14,7 +14,7 @@ from ray_app.model.series import MarketTotals, Trending
 from ray_app.model.source import Api, Page, Slice, Stream
 from ray_app.model.symbols import CURRENCIES, Asset, load_registry
 from ray_app.model.unixtime import from_seconds
-from ray_app.sources.coingecko.answers import coins, listed
+from ray_app.sources.coingecko.answers import coins, listed, lives
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 IDS_PER_CALL = 250
@@ -121,6 +121,7 @@ PRICES = Stream(
     describes="spot price, market capitalisation, rolling volume and supply of each tracked coin",
     record=Price,
     partitions=coins,
+    lives=lives,
     fetch=fetch_prices,
     rows=listed,
     parse=parse_price,

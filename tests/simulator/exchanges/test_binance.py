@@ -226,3 +226,13 @@ def test_the_first_tick_of_the_last_candle(exchanges: Exchanges) -> None:
     told = exchanges.read(KLINES, symbol="BTCUSDT", interval="1h", limit=2)
     assert told[0] == right[0]
     assert told[1][1:5] == [right[1][1]] * 4
+
+
+def test_an_id_that_was_two_coins_is_the_later_one(exchanges: Exchanges) -> None:
+    rows = exchanges.read(KLINES, symbol="LUNAUSDT", interval="1h", limit=3)
+    hour_ms = 3_600_000
+    this_hour = round(exchanges.now().timestamp() * 1000) // hour_ms * hour_ms
+    assert [row[0] for row in rows] == [this_hour - n * hour_ms for n in (2, 1, 0)]
+    assert exchanges.read(KLINES, symbol="LUNAUSDT", interval="1d", startTime=0, limit=1)[0][0] == ms(
+        "2022-05-31T00:00:00"
+    )

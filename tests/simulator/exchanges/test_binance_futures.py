@@ -115,3 +115,9 @@ def test_funding_has_a_limit_of_its_own(exchanges: Exchanges) -> None:
     told: list[Any] = [exchanges.get(FUNDING, symbol="NOPE").status_code for _ in range(502)]
     assert told == [400] * 500 + [429] * 2
     assert exchanges.get("/binance-futures/fapi/v1/time").headers["x-mbx-used-weight-1m"] == "1"
+
+
+def test_a_contract_whose_pair_ended_is_not_open_any_more(exchanges: Exchanges) -> None:
+    """Balancer's pair ended in April 2025: of the 30 days that are kept it has none."""
+    assert exchanges.read(HISTORY, symbol="BALUSDT", period="1h") == []
+    assert exchanges.read(HISTORY, symbol="BTCUSDT", period="1h") != []
