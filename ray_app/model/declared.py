@@ -78,7 +78,7 @@ def declare(
         "attribution": source.attribution,
         "docs": source.docs,
         "partitions": list(partitions),
-        "lives": {p: _ends(life) for p, life in lives.items() if life != ALWAYS},
+        "lives": {p: _ends(life) for p, life in lives.items() if p in partitions and life != ALWAYS},
         "not_configured": missing,
     }
 

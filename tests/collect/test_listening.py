@@ -22,7 +22,7 @@ from ray_app.model.errors import WrongStore
 from ray_app.model.quota import Priority
 from ray_app.model.records import Bar
 from ray_app.model.source import Stream
-from ray_app.model.timerange import TimeRange, floor
+from ray_app.model.timerange import EVER, Coverage, TimeRange, floor
 from ray_app.sources.binance import FEED, SOURCE
 from ray_app.store.store import Store
 from tests.collect.conftest import Books
@@ -281,6 +281,36 @@ async def test_a_minute_that_is_left_out_is_asked_for(listen: Listen):
         (at(10, 4), "covered", ""),
     ]
     assert len(it.connections()) == 1
+
+
+async def test_what_has_ended_is_not_missed(listen: Listen):
+    """Of a pair that ended at 10:04 nothing is to be heard of the next minute, and nobody asks for it."""
+    it = await listen()
+    it.listening.lives = {"ETHUSDT": Coverage((TimeRange(EVER, at(10, 4)),))}
+    await it.start()
+    it.move(at(10, 4))
+    await it.stored(2)
+    it.simulated.fault("F26", kind="gap")
+    it.move(at(10, 5))
+    await it.until(lambda: it.simulated.admin.get("/sim/faults").json()[0]["injected"] == TOLD_OF_A_JUMP)
+    it.simulated.heal()
+    for second in (10, 20, 32):
+        it.move(at(10, 5, second))
+        await it.caught_up()
+    await it.stored(3)
+    assert [outcome for _, outcome, _ in await it.tried("BTCUSDT")] == ["covered", "failed", "covered"]
+    assert [(over.start, outcome) for over, outcome, _ in await it.tried("ETHUSDT")] == [
+        (at(10, 3), "covered")
+    ]
+    assert all("BTCUSDT" in one["query"] for one in it.requests())
+
+
+async def test_what_has_ended_is_not_subscribed_to(listen: Listen):
+    it = await listen()
+    it.listening.lives = {"ETHUSDT": Coverage((TimeRange(EVER, START),))}
+    await it.start()
+    assert "btcusdt" in it.connections()[0]["query"]
+    assert "ethusdt" not in it.connections()[0]["query"]
 
 
 DAY_LATER = timedelta(days=1)

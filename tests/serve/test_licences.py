@@ -123,6 +123,7 @@ async def test_the_catalog_shows_each_series_with_its_terms(node: Running):
         "series": "UMCSENT",
         "title": "Consumer sentiment, University of Michigan",
         "unit": "index",
+        "life": [{"from": None, "to": None}],
         "frequency": "monthly",
         "every_seconds": 3600.0,
         "licence": "no_redistribution",
