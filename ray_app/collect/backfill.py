@@ -4,21 +4,21 @@ The same plan, collect and commit as live work, at backfill priority. Stopped an
 with what is missing. The receipt counts what re-reading the store shows, not what was sent there.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
-from ray_app.collect.collector import beside, collect, failure
+from ray_app.collect.filling import Apis, Filling
+from ray_app.collect.filling import Books as FillingBooks
 from ray_app.collect.planner import ALL_LIVE, Lives, askable, on_offer, plan
-from ray_app.collect.saving import save
 from ray_app.collect.together import together
 from ray_app.model.clock import Clock
-from ray_app.model.collected import Collected
 from ray_app.model.completeness import Schedule, Span, spans, totals
-from ray_app.model.errors import NotOffered, Refused, UpstreamError
-from ray_app.model.source import Api, Slice, Source, Stream
+from ray_app.model.errors import Refused
+from ray_app.model.quota import Priority
+from ray_app.model.source import Slice, Source, Stream
 from ray_app.model.timerange import ALWAYS, Coverage, TimeRange
 
 AT_ONCE = 8
@@ -60,20 +60,10 @@ class Receipt:
         return asdict(self)
 
 
-class Stored(Protocol):
-    """What commit says: how many records were new, revised, unchanged."""
+class Books(FillingBooks, Protocol):
+    """What a backfill needs of the store."""
 
-    @property
-    def new(self) -> int: ...
-    @property
-    def revised(self) -> int: ...
-    @property
-    def unchanged(self) -> int: ...
-
-
-class Books(Protocol):
     async def coverage(self, stream: str, over: TimeRange) -> dict[str, Coverage]: ...
-    async def commit(self, collected: Sequence[Collected]) -> Stored: ...
     async def verify(
         self, stream: Stream, name: str, partition: str, over: TimeRange
     ) -> tuple[list[Any], list[datetime]]:
@@ -91,12 +81,18 @@ class Backfill:
     stream: Stream
     request: Request
     books: Books
-    api: Api
+    api: Apis
     clock: Clock
     progress: Progress
     lives: Lives = field(default_factory=lambda: ALL_LIVE)  # of partitions that have not always been
     receipt: Receipt = field(default_factory=Receipt)
     _answered: dict[str, Coverage] = field(default_factory=dict)  # in this run, whatever the answers held
+    _filling: Filling = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._filling = Filling(
+            source=self.source, stream=self.stream, books=self.books, api=self.api, clock=self.clock
+        )
 
     async def run(self) -> Receipt:
         """Cover the range as far as the upstream offers it. Raises Refused, Fenced."""
@@ -145,17 +141,14 @@ class Backfill:
         return bool(failures)
 
     async def _fill(self, wanted: Slice) -> bool:
-        try:
-            collected = await collect(self.source, self.stream, wanted, self.api)
-        except UpstreamError as error:
-            if isinstance(error, Refused) and not self.stream.independent:
-                raise
+        """Whether the slice need not be asked for again in this run. Raises Refused, Fenced."""
+        filled = await self._filling.fill(wanted, Priority.BACKFILL)
+        collected, stored = filled.collected, filled.stored
+        if collected is None:
+            if isinstance(filled.error, Refused) and not self.stream.independent:
+                raise filled.error
             self.receipt.failed += 1
-            gap = failure(self.source, self.stream, wanted, error, self.clock.now())
-            await save(self.books, [gap], self.clock)
-            return isinstance(error, NotOffered)
-        more = beside(self.stream, wanted, collected, self.clock.now())
-        stored = await save(self.books, [collected, *more], self.clock)
+            return filled.ended == "not_offered"
         for partition in wanted.partitions:
             self._answered[partition] = self._answered.get(partition, Coverage()).add(wanted.range)
         self.receipt.fetched += 1

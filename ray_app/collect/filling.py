@@ -20,7 +20,7 @@ from ray_app.model.records import Record
 from ray_app.model.source import Api, Slice, Source, Stream
 from ray_app.model.timerange import TimeRange
 
-Ended = Literal["filled", "not_offered", "failed", "refused", "not_kept"]
+Ended = Literal["filled", "not_offered", "disputed", "failed", "refused", "not_kept"]
 
 
 class Asking(Api, Protocol):
@@ -49,7 +49,7 @@ class Books(Commits[Any], Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """How a slice ended; `collected` is there when it was answered."""
+    """How a slice ended; `collected` is there when it was answered. Disputed: worth a second look."""
 
     ended: Ended
     collected: Collected | None = None
@@ -79,9 +79,11 @@ class Filling:
         known = await self._neighbours(wanted) if prove else []
         asked = self._widened(wanted) if known else wanted
         api = self.api(self.stream, priority, deadline(self.stream, wanted))
+        disputed = ""
         try:
             collected = await collect(self.source, self.stream, asked, api)
-            self._compare(known, collected)
+            if disputed := self._compare(known, collected):
+                raise Transient(self.source.name, disputed)
         except NotOffered as error:
             self.note(error)
             gone = self.skip(wanted, error) if self.skip else self._failure(wanted, error)
@@ -91,6 +93,8 @@ class Filling:
             api.forget()
             self.note(error)
             await save(self.books, [self._failure(wanted, error)], self.clock, self.note)
+            if disputed:
+                return Filled("disputed", error=error)
             return Filled("refused" if isinstance(error, Refused) else "failed", error=error)
         except StoreUnavailable as error:  # the page could not be kept, so it does not count
             self.note(error)
@@ -114,8 +118,8 @@ class Filling:
         before = TimeRange(wanted.range.start - self.stream.grain, wanted.range.start)
         return await self.books.known(self.stream, self.name, before, wanted.partitions)
 
-    def _compare(self, known: Sequence[Known], collected: Collected) -> None:
-        """Raises Transient when the upstream tells a known interval differently for the first time."""
+    def _compare(self, known: Sequence[Known], collected: Collected) -> str:
+        """How the upstream tells a known interval differently for the first time; empty when it does not."""
         told = {(record.partition, record.key): record for record, _ in collected.records}
         differing = []
         for fact in known:
@@ -127,9 +131,10 @@ class Filling:
                 self._disputed[place] = now
                 differing.append((fact, now))
         if differing:
-            raise Transient(self.source.name, _difference(*differing[0], len(differing) - 1))
+            return _difference(*differing[0], len(differing) - 1)
         for fact in known:
             self._disputed.pop((fact.partition, fact.key), None)
+        return ""
 
 
 def _difference(fact: Known, now: dict[str, Any], more: int) -> str:

@@ -8,9 +8,8 @@ from functools import partial
 from typing import Any
 
 from ray_app.collect.filling import Filled, Filling
-from ray_app.collect.heal import Repair, repairable, repairs
+from ray_app.collect.heal import Repair, repair, repairable, repairs
 from ray_app.collect.together import together
-from ray_app.model.quota import Priority
 from ray_app.runtime.jobs import Holding, turns_for
 from ray_app.runtime.opening import Assigned, LeasedBooks, Node
 
@@ -55,16 +54,13 @@ async def _heal(
             api=lambda s, priority, before: node.api(assigned, s, priority, turns, before),
             clock=node.clock,
         )
-    for repair in repairs(streams, done, now, reach):
-        known = any(p in done[repair.stream.name] for p in repair.slice.partitions)
-        filled = await fillings[repair.stream.name].fill(repair.slice, Priority.HEAL, prove=known)
-        _count(receipt, repair, filled)
+    await repair(repairs(streams, done, now, reach), fillings, done, node.clock, partial(_count, receipt))
 
 
-def _count(receipt: dict[str, Any], repair: Repair, filled: Filled) -> None:
+def _count(receipt: dict[str, Any], one: Repair, filled: Filled) -> None:
     receipt["gaps"] += 1
     if filled.collected is None:
-        gap = f"{repair.stream.name} {repair.slice.partitions} {repair.slice.range}"
+        gap = f"{one.stream.name} {one.slice.partitions} {one.slice.range}"
         receipt["failed"].append(f"{gap}: {filled.error}")
     else:
         receipt["filled"] += 1

@@ -16,7 +16,7 @@ from ray_app.collect.planner import askable
 from ray_app.model.clock import SystemClock
 from ray_app.model.collected import Lease
 from ray_app.model.errors import Fenced, StoreUnavailable
-from ray_app.model.quota import Priority, Turns
+from ray_app.model.quota import Turns
 from ray_app.model.symbols import UnknownSymbol
 from ray_app.model.timerange import ALWAYS, TimeRange, floor
 from ray_app.runtime.keeper import FarTurns, keeper_for
@@ -139,6 +139,7 @@ async def backfill_job(
     await node.declare(node.clock.now())
     owner = f"{job}-{id(node):x}-{node.clock.now().timestamp():.6f}"
     started = node.clock.now()
+    turns = turns_for(node, assigned, near=near)
     progress, finish = _progress(node, job, request, started, show)
     async with Holding(node, job, owner) as lease:
         await progress(0, 0, Receipt())
@@ -147,7 +148,7 @@ async def backfill_job(
             stream=stream,
             request=request,
             books=LeasedBooks(node, lease),
-            api=node.api(assigned, stream, Priority.BACKFILL, turns_for(node, assigned, near=near)),
+            api=lambda s, priority, before: node.api(assigned, s, priority, turns, before),
             clock=node.clock,
             progress=progress,
             lives=node.lives(stream),

@@ -1,22 +1,28 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ray_app.collect.backfill import Backfill, Receipt, Request
+from ray_app.collect.filling import Apis, Asking
 from ray_app.collect.heal import repairs
 from ray_app.collect.planner import Lives, living
 from ray_app.collect.proof import prove
-from ray_app.model.errors import Refused
+from ray_app.connect.api import HttpApi
+from ray_app.model.errors import Refused, StoreUnavailable
 from ray_app.model.quota import Priority
-from ray_app.model.source import Stream
+from ray_app.model.source import Page, Stream
 from ray_app.model.symbols import load_registry
 from ray_app.model.timerange import Coverage, TimeRange, floor
 from ray_app.sources.coingecko import BARS, BARS_OF_HALVES, CHART, PRICES, SOURCE
 from tests.collect.conftest import Collect, Collecting
+from tests.collect.small import RATES, T0, Small, hours
+from tests.collect.small import collecting as small
 from tests.connect.conftest import START, Simulated
+from tests.connect.served import told as told_by
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 END = floor(START - DAY, DAY)
@@ -31,7 +37,7 @@ def backfill(it: Collecting, *coins: str, over: TimeRange = RANGE, told: list[An
     stream = it.running.stream
     return Backfill(
         source=SOURCE, stream=stream, request=Request(it.running.name, coins, over), books=it.books,
-        api=it.running.api(stream, Priority.BACKFILL, None), clock=it.clock, progress=progress,
+        api=it.running.api, clock=it.clock, progress=progress,
     )  # fmt: skip
 
 
@@ -167,3 +173,57 @@ def test_a_schedule_that_does_not_fit_is_refused_with_its_sum():
     slow = replace(tier, quota=replace(tier.quota, calls=1, per=timedelta(hours=1), per_month=None))
     refused = prove(SOURCE, slow, asked).refusals
     assert "allow in 31 days" in refused[0]
+
+
+def small_backfill(it: Small, api: Apis | None = None, over: TimeRange | None = None) -> Backfill:
+    async def progress(*_: Any) -> None: ...
+
+    running = it.running
+    request = Request(running.name, ("a",), over or hours(0, 8))
+    return Backfill(
+        source=running.source, stream=running.stream, request=request, books=it.books, api=api or running.api,
+        clock=it.clock, progress=progress,
+    )  # fmt: skip
+
+
+async def test_what_could_not_be_read_is_asked_for_whole_again(tmp_path: Path, prepared_sqlite: Path):
+    stream = replace(RATES, conditional=True, longest_slice=8 * HOUR)
+    async with small(tmp_path, prepared_sqlite, stream, now=T0 + 9 * HOUR) as it:
+        unreadable = [told_by(b'{"no": "list"}', etag='"1"'), told_by(b'[{"of": "a"}]', etag='"2"')]
+
+        def answer() -> bytes:
+            if unreadable:
+                return unreadable.pop()
+            del it.upstream.answers["a"]
+            return told_by(b'[{"of": "a", "at": "2026-06-01T05:00:00+00:00", "rate": "2"}]', etag='"3"')
+
+        it.upstream.answers["a"] = answer
+        receipt = await small_backfill(it).run()
+        assert (receipt.slices, receipt.failed, receipt.fetched) == (3, 2, 1)
+        assert [seen.headers.get("if-none-match") for seen in it.server.seen] == [None, None, None]
+        assert await it.values() == {T0 + 5 * HOUR: "2"}
+
+
+async def test_a_page_that_cannot_be_kept_fails_its_slice_and_not_the_job(
+    tmp_path: Path, prepared_sqlite: Path
+):
+    async with small(tmp_path, prepared_sqlite, replace(RATES, longest_slice=HOUR), now=T0 + 9 * HOUR) as it:
+        it.upstream.put("a", hours(0, 8))
+        full = [T0 + 2 * HOUR, T0 + 5 * HOUR]
+
+        async def keep(page: Page) -> None:
+            if (start := datetime.fromisoformat(page.params["start"])) in full:
+                full.remove(start)
+                raise StoreUnavailable("no space left on device")
+            await it.store.raw.keep(page)
+
+        def api(stream: Stream, priority: Priority, before: datetime | None) -> Asking:
+            made = it.running.api(stream, priority, before)
+            assert isinstance(made, HttpApi)
+            return replace(made, keep=keep)
+
+        receipt = await small_backfill(it, api).run()
+        assert (receipt.failed, receipt.fetched, receipt.new) == (2, 8, 8)
+        assert receipt.verified == {"collected": 8}
+        again = [("a", hours(2, 3)), ("a", hours(5, 6))]
+        assert sorted(it.asked()[8:], key=lambda one: one[1].start) == again

@@ -75,7 +75,7 @@ async def test_where_the_neighbour_agrees_the_gap_is_healed(it: Small):
 async def test_where_it_differs_nothing_is_healed_and_both_values_are_told(it: Small):
     it.upstream.put("a", hours(3, 4), "1.5")
     done = await heal(filling(it))
-    assert (done.ended, done.collected) == ("failed", None)
+    assert (done.ended, done.collected) == ("disputed", None)
     assert isinstance(done.error, Transient)
     told_so = (
         f"not healed: for a at {(T0 + 3 * HOUR)} we have {{'rate': '1'}}, it now tells {{'rate': '1.5'}}"
@@ -89,7 +89,7 @@ async def test_where_it_differs_nothing_is_healed_and_both_values_are_told(it: S
 async def test_what_differs_the_same_way_twice_is_a_correction(it: Small):
     it.upstream.put("a", hours(3, 4), "1.5")
     healer = filling(it)
-    assert (await heal(healer)).ended == "failed"
+    assert (await heal(healer)).ended == "disputed"
     it.clock.set(T0 + 9 * HOUR)
     done = await heal(healer)
     assert done.ended == "filled"
@@ -102,7 +102,7 @@ async def test_what_differs_in_another_way_each_time_is_believed_when_it_stays(i
     healer = filling(it)
     for value in ("1.5", "1.6", "1.7"):
         it.upstream.put("a", hours(3, 4), value)
-        assert (await heal(healer)).ended == "failed"
+        assert (await heal(healer)).ended == "disputed"
         assert await revisions(it) == KNOWN
     assert (await heal(healer)).ended == "filled"
     assert await revisions(it) == HEALED | {3: (1, "1.7")}
@@ -111,15 +111,15 @@ async def test_what_differs_in_another_way_each_time_is_believed_when_it_stays(i
 async def test_a_passing_confusion_leaves_nothing_behind(it: Small):
     healer = filling(it)
     it.upstream.put("a", hours(3, 4), "1.5")
-    assert (await heal(healer)).ended == "failed"
+    assert (await heal(healer)).ended == "disputed"
     it.upstream.put("a", hours(3, 4), "1")
     assert (await heal(healer, Slice(("a",), hours(4, 6)))).ended == "filled"
     it.upstream.put("a", hours(3, 4), "1.5")
     it.upstream.put("a", hours(5, 6), "1.5")
-    assert (await heal(healer, Slice(("a",), hours(6, 8)))).ended == "failed"  # the first time for 5
+    assert (await heal(healer, Slice(("a",), hours(6, 8)))).ended == "disputed"  # the first time for 5
     assert (
         await heal(healer)
-    ).ended == "failed"  # and the first time again for 3: agreeing ended the dispute
+    ).ended == "disputed"  # and the first time again for 3: agreeing ended the dispute
     assert await revisions(it) == dict.fromkeys(range(6), (0, "1"))
 
 
@@ -128,7 +128,7 @@ async def test_where_the_neighbour_is_gone_nothing_is_healed_however_often(it: S
     healer = filling(it)
     for _ in range(3):
         done = await heal(healer)
-        assert done.ended == "failed"
+        assert done.ended == "disputed"
         assert "it now tells nothing" in str(done.error)
     assert await revisions(it) == KNOWN
     assert await it.covered() == (hours(0, 4),)
@@ -206,7 +206,7 @@ async def test_where_many_of_a_call_are_corrected_the_second_answer_is_believed_
 async def test_an_upstream_that_fails_meanwhile_changes_nothing(it: Small):
     it.upstream.put("a", hours(3, 4), "1.5")
     healer = filling(it)
-    assert (await heal(healer)).ended == "failed"
+    assert (await heal(healer)).ended == "disputed"
     it.upstream.answers["a"] = lambda: told(b"busy", "503 x")
     done = await heal(healer)
     assert (done.ended, await it.covered()) == ("failed", (hours(0, 4),))
@@ -268,7 +268,7 @@ async def test_a_history_told_anew_is_not_believed_at_once(simulated: Simulated,
     )
     simulated.fault("F16", factor=1.01, share=1.0, age=7200)
     done = await healer.fill(gap, Priority.HEAL, prove=True)
-    assert done.ended == "failed", done
+    assert done.ended == "disputed", done
     assert f"for bitcoin at {last}" in str(done.error)
     assert {fact.cursor: fact.values for fact in await it.facts()} == before
     assert (await it.tried("bitcoin"))[-1][:2] == (gap.range, "failed")
@@ -294,7 +294,7 @@ async def test_a_history_told_anew_twice_is_a_revision(simulated: Simulated, col
         source=it.running.source, stream=it.running.stream, books=it.books, api=it.running.api, clock=it.clock
     )
     simulated.fault("F16", factor=1.01, share=1.0, age=7200)
-    assert (await healer.fill(gap, Priority.HEAL, prove=True)).ended == "failed"
+    assert (await healer.fill(gap, Priority.HEAL, prove=True)).ended == "disputed"
     assert (await healer.fill(gap, Priority.HEAL, prove=True)).ended == "filled"
     (after,) = [fact for fact in await it.facts() if fact.cursor == last]
     assert (before.revision, after.revision) == (0, 1)
