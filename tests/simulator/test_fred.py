@@ -54,7 +54,8 @@ def versions(fred: Simulated, series_id: str, until: str = "2026-05-31") -> list
 # One of each way to come out and to change.
 SOME = (
     "DFF", "FEDFUNDS", "DGS10", "T10Y2Y", "VIXCLS", "CPIAUCSL", "UNRATE", "PCEPI", "ICSA", "GDPC1", "WALCL",
-    "RRPONTSYD", "DTWEXBGS", "DCOILWTICO", "SP500", "M2SL", "UMCSENT", "MORTGAGE30US",
+    "RRPONTSYD", "DTWEXBGS", "DCOILWTICO", "SP500", "M2SL", "UMCSENT", "MORTGAGE30US", "PPIACO", "JTSJOL", "HOUST",
+    "WTREGEN", "SOFR", "T10Y3M", "T5YIFR", "DFII10",
 )  # fmt: skip
 
 
@@ -74,7 +75,8 @@ def test_a_series_tells_its_newest_numbers(fred: Simulated, series_id: str):
 
 
 @pytest.mark.parametrize(
-    "series_id", ["GDP", "GDPC1", "CPIAUCSL", "PAYEMS", "UNRATE", "ICSA", "UMCSENT", "M2SL"]
+    "series_id",
+    ["GDP", "GDPC1", "CPIAUCSL", "PAYEMS", "UNRATE", "ICSA", "UMCSENT", "M2SL", "PPIACO", "JTSJOL", "HOUST"],
 )
 def test_all_versions_in_one_call(fred: Simulated, series_id: str):
     told = rows(fred, series_id=series_id, **ALL_TIME)
@@ -243,13 +245,14 @@ def test_days_without_a_number(fred: Simulated):
 
 
 def test_derived_series_agree_with_what_they_are_made_of(fred: Simulated):
-    ten, two, slope = (
+    ten, two, quarter, slope, long_slope = (
         {row["date"]: row["value"] for row in rows(fred, series_id=name, observation_start="2024-01-01")}
-        for name in ("DGS10", "DGS2", "T10Y2Y")
+        for name in ("DGS10", "DGS2", "DGS3MO", "T10Y2Y", "T10Y3M")
     )
-    numbers = [day for day in slope if slope[day] != "."]
-    assert all(Decimal(slope[day]) == Decimal(ten[day]) - Decimal(two[day]) for day in numbers)
-    assert len(numbers) > 500
+    for difference, short in ((slope, two), (long_slope, quarter)):
+        numbers = [day for day in difference if difference[day] != "."]
+        assert all(Decimal(difference[day]) == Decimal(ten[day]) - Decimal(short[day]) for day in numbers)
+        assert len(numbers) > 500
 
 
 @pytest.mark.parametrize(
@@ -266,6 +269,7 @@ def test_derived_series_agree_with_what_they_are_made_of(fred: Simulated):
         ("m2", "2024-09-01", "2024-10-22"),  # recorded
         ("first", "2026-05-01", "2026-06-01"),
         ("quarter+29", "2024-07-01", "2024-10-29"),
+        ("itself", "2024-11-03", "2024-11-03"),  # a Sunday, recorded
     ],
 )
 def test_release_days(rule: str, period: str, expected: str):
@@ -367,7 +371,7 @@ def test_what_was_updated_last(fred: Simulated):
     assert moments == sorted(moments, reverse=True)
     assert {row["id"] for row in told} == set(SERIES)
     since = fred.read("/series/updates", start_time="202605291500", end_time="202605291600")["seriess"]
-    assert {row["id"] for row in since} == {"DFF", "DGS3MO", "DGS2", "DGS5", "DGS10", "DGS30"}
+    assert {row["id"] for row in since} == {"DFF", "DGS3MO", "DGS2", "DGS5", "DGS10", "DGS30", "DFII10"}
 
 
 def test_headers(fred: Simulated):

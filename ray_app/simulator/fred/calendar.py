@@ -89,12 +89,15 @@ def periods(frequency: str, first: date, last: date) -> Iterator[date]:
 def published(rule: str, period: date) -> date:
     """The day on which the observation of this period first comes out.
 
-    `next`, `same` (evening), `h10` (Mondays for the week before), `wednesday` (for the days up to Monday),
-    `week+5` (so many days after the week's end, a holiday earlier), `month+12`, `quarter+29` (so many days
-    after the period's end), `jobs` (first Friday), `m2` (fourth Tuesday), `first` (business day of the month).
+    `itself` (on weekends too), `next`, `same` (evening), `h10` (Mondays for the week before), `wednesday` (for
+    the days up to Monday), `week+5` (so many days after the week's end, a holiday earlier), `month+12`,
+    `quarter+29` (so many days after the period's end), `jobs` (first Friday), `m2` (fourth Tuesday), `first`
+    (business day of the month).
     """
     name, _, number = rule.partition("+")
     match name:
+        case "itself":
+            return period
         case "next":
             return after(period)
         case "same":

@@ -25,12 +25,16 @@ RELEASES: Mapping[int, Release] = {
         Release(18, "H.15 Selected Interest Rates", "15:16"),
         Release(20, "H.4.1 Factors Affecting Reserve Balances", "15:33"),
         Release(21, "H.6 Money Stock Measures", "12:01"),
+        Release(27, "New Residential Construction", "07:36"),
+        Release(46, "Producer Price Index", "07:34"),
         Release(50, "Employment Situation", "07:46"),
         Release(53, "Gross Domestic Product", "07:54"),
         Release(54, "Personal Income and Outlays", "07:41"),
         Release(91, "Surveys of Consumers", "09:02"),
+        Release(101, "FOMC Press Release", "00:05"),
         Release(180, "Unemployment Insurance Weekly Claims Report", "07:33"),
         Release(190, "Primary Mortgage Market Survey", "11:05"),
+        Release(192, "Job Openings and Labor Turnover Survey", "09:02"),
         Release(200, "CBOE Market Statistics", "08:37"),
         Release(206, "NASDAQ", "19:09", press=False),
         Release(219, "Standard & Poors", "19:11", press=False),
@@ -38,6 +42,7 @@ RELEASES: Mapping[int, Release] = {
         Release(304, "Interest Rate Spreads", "16:01", press=False),
         Release(378, "FRB Rates - federal funds data", "15:18", press=False),
         Release(379, "Temporary Open Market Operations", "13:01", press=False),
+        Release(445, "Secured Overnight Financing Rate Data", "07:01", press=False),
     )
 }
 
@@ -74,12 +79,30 @@ class Series:
     corrected: float = 0.0  # the share of days that are corrected soon
     withdrawn: float = 0.0  # the share that is taken back for some days
     popularity: int = 60
-    made_of: tuple[str, ...] = ()  # a difference of two others, or the mean of one
+    made_of: tuple[str, ...] = ()  # a difference of two others, or the mean of one's months
+    stair: float = 0.0  # that mean goes up to the next multiple of it, and stands for each day of the month
     years: int | None = None  # only so much is licensed
 
 
+@dataclass(frozen=True, slots=True)
+class Rebased:
+    """Before `day` a series was told in other units: `factor` times its numbers of today."""
+
+    day: date
+    factor: float
+    units: str
+    units_short: str
+    decimals: int
+
+
+REBASED: Mapping[str, Rebased] = {
+    "GDPC1": Rebased(date(2023, 9, 29), 1 / 1.0993, "Billions of Chained 2012 Dollars", "Bil. of Chn. 2012 $", 3),
+    "WTREGEN": Rebased(date(2020, 4, 9), 0.001, "Billions of U.S. Dollars", "Bil. of U.S. $", 3),
+}  # fmt: skip
+
 D2000, M1990 = date(2000, 1, 3), date(1990, 1, 1)
 BOND, PRICES = date(2005, 6, 1), date(1999, 2, 19)
+TARGETS = date(2008, 12, 16)  # since then the Federal Reserve names a range
 PERCENT = ("Percent", "%")
 DOLLARS = ("Billions of Dollars", "Bil. of $")
 
@@ -114,6 +137,10 @@ _ALL = (
            swing=1.2, low=0.04, corrected=0.2, popularity=86),
     Series("FEDFUNDS", "Federal Funds Effective Rate", 18, "M", "first", *PERCENT, date(2000, 1, 1), PRICES, 0,
            made_of=("DFF",), popularity=96),
+    Series("DFEDTARU", "Federal Funds Target Range - Upper Limit", 101, "D7", "itself", *PERCENT, TARGETS, TARGETS, 0,
+           made_of=("DFF",), stair=0.25, popularity=89),
+    Series("SOFR", "Secured Overnight Financing Rate", 445, "D", "next", *PERCENT, date(2018, 4, 3),
+           date(2018, 4, 3), 2.8, swing=1.2, low=0.01, popularity=85),
     _yield("DGS3MO", "3-Month", 2.9, 68),
     _yield("DGS2", "2-Year", 2.7, 84),
     _yield("DGS5", "5-Year", 2.9, 78),
@@ -121,15 +148,25 @@ _ALL = (
     _yield("DGS30", "30-Year", 3.8, 80),
     Series("T10Y2Y", "10-Year Treasury Constant Maturity Minus 2-Year Treasury Constant Maturity", 304, "D",
            "next", *PERCENT, D2000, BOND, 0, made_of=("DGS10", "DGS2"), popularity=99),
+    Series("T10Y3M", "10-Year Treasury Constant Maturity Minus 3-Month Treasury Constant Maturity", 304, "D",
+           "next", *PERCENT, D2000, BOND, 0, made_of=("DGS10", "DGS3MO"), popularity=92),
+    Series("DFII10", "Market Yield on U.S. Treasury Securities at 10-Year Constant Maturity, Quoted on an Investment "
+           "Basis, Inflation-Indexed", 18, "D", "next", *PERCENT, date(2003, 1, 2), BOND, 1.1, swing=0.9,
+           corrected=0.01, popularity=84),
     Series("T10YIE", "10-Year Breakeven Inflation Rate", 304, "D", "next", *PERCENT, date(2003, 1, 2), BOND, 2.2,
            swing=0.4, corrected=0.005, popularity=88),
     Series("T5YIE", "5-Year Breakeven Inflation Rate", 304, "D", "next", *PERCENT, date(2003, 1, 2), BOND, 2.1,
            swing=0.5, corrected=0.005, popularity=82),
+    Series("T5YIFR", "5-Year, 5-Year Forward Inflation Expectation Rate", 304, "D", "next", *PERCENT,
+           date(2003, 1, 2), BOND, 2.3, swing=0.3, corrected=0.005, popularity=79),
     Series("VIXCLS", "CBOE Volatility Index: VIX", 200, "D", "next", "Index", "Index", D2000, BOND, 19,
            swing=0.35, relative=True, low=9, popularity=83),
     _prices("CPIAUCSL", "Consumer Price Index for All Urban Consumers: All Items in U.S. City Average", 258.0),
     _prices("CPILFESL", "Consumer Price Index for All Urban Consumers: All Items Less Food and Energy in "
             "U.S. City Average", 266.0),
+    Series("PPIACO", "Producer Price Index by Commodity: All Commodities", 46, "M", "month+14", "Index 1982=100",
+           "Index 1982=100", M1990, PRICES, 196, 0.026, 0.04, relative=True, decimals=3, steps=4, size=0.004,
+           popularity=84),
     _index("PCEPI", "Personal Consumption Expenditures: Chain-type Price Index", 54, "month+30", 104, 0.024, 2e-4),
     _index("PCEPILFE", "Personal Consumption Expenditures Excluding Food and Energy (Chain-Type Price Index)", 54,
            "month+30", 105, 0.023, 2e-4),
@@ -138,6 +175,9 @@ _ALL = (
     Series("PAYEMS", "All Employees, Total Nonfarm", 50, "M", "jobs", "Thousands of Persons", "Thous. of Persons",
            M1990, PRICES, 148_000, 0.011, 0.01, relative=True, decimals=0, adjustment="SA", steps=2, size=0.0008,
            annual=2, annual_month=2, popularity=83),
+    Series("JTSJOL", "Job Openings: Total Nonfarm", 192, "M", "month+30", "Level in Thousands", "Level in Thous.",
+           date(2000, 12, 1), date(2010, 10, 7), 6_900, 0.03, 0.2, relative=True, decimals=0, adjustment="SA",
+           steps=1, size=0.02, annual=5, annual_month=2, popularity=79),
     Series("ICSA", "Initial Claims", 180, "W", "week+5", "Number", "Number", date(2000, 1, 1), date(2009, 6, 4),
            240_000, swing=0.12, relative=True, decimals=-3, adjustment="SA", steps=1, size=0.012, popularity=81),
     Series("GDPC1", "Real Gross Domestic Product", 53, "Q", "quarter+29", "Billions of Chained 2017 Dollars",
@@ -151,11 +191,18 @@ _ALL = (
            "Millions of Dollars", "Mil. of $", date(1992, 1, 1), date(2001, 6, 13), 540_000, 0.04, 0.03,
            relative=True, decimals=0, adjustment="SA", steps=2, size=0.006, annual=3, annual_month=4,
            popularity=72),
+    Series("HOUST", "New Privately-Owned Housing Units Started: Total Units", 27, "M", "month+18",
+           "Thousands of Units", "Thous. of Units", M1990, PRICES, 1_350, 0.005, 0.2, relative=True, decimals=0,
+           adjustment="SAAR", steps=2, size=0.03, annual=2, annual_month=5, popularity=82),
     Series("M2SL", "M2", 21, "M", "m2", *DOLLARS, M1990, PRICES, 15_500, 0.06, 0.02, relative=True, decimals=1,
            adjustment="SA", steps=2, size=0.001, annual=3, annual_month=2, popularity=90),
     Series("WALCL", "Assets: Total Assets: Total Assets (Less Eliminations from Consolidation): Wednesday Level", 20,
            "W", "week+1", "Millions of U.S. Dollars", "Mil. of U.S. $", date(2002, 12, 18), date(2008, 1, 3),
            6_700_000, 0.03, 0.06, relative=True, decimals=0, popularity=88),
+    Series("WTREGEN", "Liabilities and Capital: Liabilities: Deposits with F.R. Banks, Other Than Reserve Balances: "
+           "U.S. Treasury, General Account: Week Average", 20, "W", "week+1", "Millions of U.S. Dollars",
+           "Mil. of U.S. $", date(2002, 12, 18), date(2008, 1, 3), 650_000, 0.02, 0.35, relative=True, low=10_000,
+           decimals=0, popularity=81),
     Series("RRPONTSYD", "Overnight Reverse Repurchase Agreements: Treasury Securities Sold by the Federal Reserve "
            "in the Temporary Open Market Operations", 379, "D", "same", "Billions of US Dollars", "Bil. of US $",
            date(2003, 2, 7), date(2014, 1, 2), 400, swing=0.7, relative=True, low=0.0, decimals=3, popularity=85),

@@ -25,14 +25,12 @@ from ray_app.simulator.fred.calendar import (
     periods,
     published,
 )
-from ray_app.simulator.fred.catalog import RELEASES, SERIES, Series
+from ray_app.simulator.fred.catalog import REBASED, RELEASES, SERIES, Series
 from ray_app.simulator.noise import fraction, key, wander
 
 CENTRAL = ZoneInfo("America/Chicago")
 STEPS_A_DAY, EPOCH = 288, date(1970, 1, 1).toordinal()
 LEVEL_YEAR = date(2020, 1, 1)
-REBASED = date(2023, 9, 29)  # GDPC1 was told in dollars of 2012 before, of 2017 from then on
-REBASE = {"GDPC1": (1.0 / 1.0993, "Billions of Chained 2012 Dollars", "Bil. of Chn. 2012 $")}
 # A number of before the series proper came and went, as one of 1946 really did.
 BACK_EXTENSION, TAKEN_BACK, RETOLD, GONE = (
     date(1992, 12, 22), date(1997, 5, 7), date(1999, 10, 29), date(2011, 7, 29),
@@ -116,7 +114,10 @@ class Histories:
             months: dict[date, list[float]] = {}
             for day, number in daily.items():
                 months.setdefault(day.replace(day=1), []).append(round(number, 2))
-            return {month: fmean(inside) for month, inside in months.items()}
+            means = {month: fmean(inside) for month, inside in months.items()}
+            if not series.stair:
+                return means
+            return {day: math.ceil(means[day.replace(day=1)] / series.stair) * series.stair for day in days}
         steps = np.array([(day.toordinal() - EPOCH) * STEPS_A_DAY for day in days], dtype=np.int64)
         keys = np.array([key(self._seed, "fred", series.id)], dtype=np.uint64)
         swings = wander(keys, steps)[0] * series.swing
@@ -163,8 +164,9 @@ class Histories:
         days += [day for day in yearly if day > days[-1]][: series.annual]
         for n, day in enumerate(days):
             yield day, _text(series, self._as_told(series, period, number, n, len(days) - 1), day)
-        if series.id in REBASE and days[-1] < REBASED:
-            yield REBASED, _text(series, number, REBASED)
+        rebased = REBASED.get(series.id)
+        if rebased is not None and days[-1] < rebased.day:
+            yield rebased.day, _text(series, number, rebased.day)
 
     def _as_told(self, series: Series, period: date, number: float, n: int, last: int) -> float:
         """The number of the n-th telling; the last one is the true one."""
@@ -181,16 +183,18 @@ class Histories:
 
 def units(series: Series, day: date) -> tuple[str, str]:
     """The units, long and short, in which the series was told on a day."""
-    if series.id in REBASE and day < REBASED:
-        return REBASE[series.id][1:]
+    rebased = REBASED.get(series.id)
+    if rebased is not None and day < rebased.day:
+        return rebased.units, rebased.units_short
     return series.units, series.units_short
 
 
 def _text(series: Series, number: float, told: date | None = None) -> str:
-    if told is not None and series.id in REBASE and told < REBASED:
-        number *= REBASE[series.id][0]
-    rounded = round(number, series.decimals)
-    return f"{rounded + 0.0:.{max(0, series.decimals)}f}" if rounded else f"{0:.{max(0, series.decimals)}f}"
+    decimals, rebased = series.decimals, REBASED.get(series.id)
+    if told is not None and rebased is not None and told < rebased.day:
+        number, decimals = number * rebased.factor, rebased.decimals
+    rounded = round(number, decimals)
+    return f"{rounded + 0.0:.{max(0, decimals)}f}" if rounded else f"{0:.{max(0, decimals)}f}"
 
 
 def _merged(events: Life, first_vintage: date | None) -> Iterator[tuple[date, str]]:

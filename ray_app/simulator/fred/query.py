@@ -40,11 +40,17 @@ class Query:
     def is_historical(self) -> bool:
         return "realtime_start" in self.params or "realtime_end" in self.params or bool(self.vintages())
 
-    def window(self, start: date, end: date) -> tuple[date, date]:
-        """The real-time window. One that is asked for in part is completed: to the end of time, or from its end."""
+    def window(self, start: date, end: date, *, ahead: bool = False) -> tuple[date, date]:
+        """The real-time window. One that is asked for in part is completed: to the end of time, or from its end.
+
+        Nothing is known yet of a day to come, but the end of time may be named; calendars look `ahead`.
+        """
         if "realtime_start" in self.params or "realtime_end" in self.params:
             end = self.day("realtime_end", FOREVER)
             start = self.day("realtime_start", min(self.today, end))
+            for name, day in (("realtime_start", start), ("realtime_end", end)):
+                if self.today < day < FOREVER and not ahead:
+                    raise self.refused(f"Variable {name} can not be after today's date ({self.today}).")
         if start > end:
             raise self.refused("Variable realtime_start can not be after variable realtime_end.")
         return start, end

@@ -64,7 +64,7 @@ class ManySeriesRoutes:
         number = query.number("release_id", 0, 1, 10**6) if "release_id" in query.params else 0
         if number not in RELEASES:
             raise query.refused("The release does not exist.")
-        start, end = query.window(EARLIEST, FOREVER)
+        start, end = query.window(EARLIEST, FOREVER, ahead=True)
         days = [day for day in self._days(query, number, now_ms) if start <= day <= end]
         paging, page = query.page(days, 10_000)
         head = {"realtime_start": start, "realtime_end": end, "order_by": "release_date", **paging}
@@ -73,7 +73,7 @@ class ManySeriesRoutes:
 
     def releases_dates(self, query: Query, now_ms: int) -> Reply:
         """The days of all releases since New Year, newest first."""
-        start, end = query.window(today(now_ms).replace(month=1, day=1), FOREVER)
+        start, end = query.window(today(now_ms).replace(month=1, day=1), FOREVER, ahead=True)
         found = [
             (day, number)
             for number in RELEASES
