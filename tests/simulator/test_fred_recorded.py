@@ -31,7 +31,7 @@ class Recorded:
 def recorded(folder: Path, name: str) -> Recorded:
     path = folder / "http/fred" / f"{name}.body.json"
     if not path.exists():
-        pytest.skip(f"no recording {path.name}")
+        pytest.skip(f"the recorded data here lack {path.name}")
     read = json.loads(path.read_text())
     rows = read.pop("observations")
     return Recorded(path.read_text().strip(), read, rows)

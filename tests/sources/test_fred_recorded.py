@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -122,13 +123,25 @@ def test_every_other_recorded_answer_is_no_observations(shared_data: Path):
     assert read_as["refused"] >= 50
 
 
-def test_known_by_a_day_is_the_upstreams_answer_as_of_that_day(shared_data: Path):
+ALL, AS_OF, DATES = (
+    "test_get_series_all_releases_json_", "test_get_series_asof_date_json_", "test_get_series_vintagedates",
+)  # fmt: skip
+
+
+@pytest.fixture
+def releases(shared_data: Path) -> list[Observation]:
+    """All 3,199 versions of GDP."""
+    lacking = [n for n in (ALL, AS_OF, DATES) if not (shared_data / "http/fred" / f"{n}.meta.json").exists()]
+    if lacking:
+        pytest.skip(f"the recorded data here lack the answers with all vintages: {', '.join(lacking)}")
+    return observations(recorded(shared_data, ALL), "GDP")
+
+
+def test_known_by_a_day_is_the_upstreams_answer_as_of_that_day(
+    shared_data: Path, releases: list[Observation]
+):
     """All releases of GDP, by our rule, against what FRED said of 1 January 2019: row for row."""
-    names = ("test_get_series_all_releases_json_", "test_get_series_asof_date_json_")
-    if not all((shared_data / "http/fred" / f"{name}.meta.json").exists() for name in names):
-        pytest.skip("the recorded data here hold neither all releases nor the answer as of a day")
-    releases = observations(recorded(shared_data, names[0]), "GDP")
-    as_of = json.loads(recorded(shared_data, names[1]).body)["observations"]
+    as_of = json.loads(recorded(shared_data, AS_OF).body)["observations"]
     versions = [(str(r.period.date()), str(r.vintage.date()), r.value) for r in releases]
     assert [v for v in versions if v[1] <= "2019-01-01"] == [
         (row["date"], row["realtime_start"], None if row["value"] == "." else Decimal(row["value"]))
@@ -147,3 +160,23 @@ def test_known_by_a_day_is_the_upstreams_answer_as_of_that_day(shared_data: Path
         str(period.date()): (str(r.vintage.date()), "." if r.value is None else str(r.value))
         for period, r in newest.items()
     } == told
+
+
+def test_all_versions_of_gdp_agree_with_its_other_answers(shared_data: Path, releases: list[Observation]):
+    lives: dict[datetime, list[Observation]] = {}
+    for record in releases:
+        lives.setdefault(record.period, []).append(record)
+    assert (len(releases), len(lives)) == (3_199, 315)
+    for life in lives.values():
+        assert [r.number for r in life] == sorted({r.number for r in life})
+        assert all(one.value != next_.value for one, next_ in pairwise(life))
+    current = observations(recorded(shared_data, GDP), "GDP")
+    assert [(r.period, r.value) for r in current] == [(p, life[-1].value) for p, life in lives.items()]
+    initial = observations(recorded(shared_data, FIRST), "GDP")
+    assert [(r.number, r.value) for r in initial] == [
+        (lives[r.period][0].number, lives[r.period][0].value) for r in initial
+    ]
+    days = json.loads(recorded(shared_data, DATES).body)["vintage_dates"]
+    assert len(days) == 393
+    assert sorted({str(r.vintage.date()) for r in releases}) == days
+    assert sum(r.value is None for r in releases) == 245
