@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
 
-from ray_app.collect.validate import UNREADABLE, read
+from ray_app.collect.kept import kept
+from ray_app.collect.validate import read
 from ray_app.model.collected import Collected, Outcome, SetAside
 from ray_app.model.errors import Malformed, NotOffered, UpstreamError
 from ray_app.model.records import Record
@@ -22,7 +23,7 @@ async def collect(source: Source, stream: Stream, wanted: Slice, api: Api) -> Co
     """The slice with its records and set-aside rows. Raises UpstreamError; then nothing is covered."""
     asked = api
     if stream.recheck is not None and isinstance(api, Keeping):
-        asked = api.keeping(partial(_trimmed, stream, wanted))
+        asked = api.keeping(partial(kept, stream, wanted))
     pages = [page async for page in stream.fetch(asked, wanted)]
     since = stream.reached(pages, wanted) if stream.reached else wanted.range.start
     if since <= wanted.range.start:
@@ -38,27 +39,6 @@ async def collect(source: Source, stream: Stream, wanted: Slice, api: Api) -> Co
         received_at=pages[-1].received_at,
         reason=ENDED.format(since.isoformat()),
     )
-
-
-def _trimmed(stream: Stream, wanted: Slice, page: Page) -> Page:
-    """The page without the texts that were not asked for: nobody would look whether they were deleted since."""
-    recheck = stream.recheck
-    if recheck is None:
-        return page
-    others = set()
-    try:
-        for row in stream.rows(page):
-            try:
-                record = stream.parse(row, wanted)
-            except UNREADABLE:
-                continue
-            if record is not None and not (
-                record.partition in wanted.partitions and record.cursor in wanted.range
-            ):
-                others.add(str(record.key))
-        return page.without(lambda body: recheck.redact(body, frozenset(others))) if others else page
-    except (*UNREADABLE, UpstreamError):
-        return page  # no listing; what it is instead is judged next
 
 
 def beside(stream: Stream, wanted: Slice, collected: Collected, now: datetime) -> list[Collected]:

@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from pydantic import ValidationError
+
 from ray_app.model.collected import SetAside, as_json
 from ray_app.model.errors import Malformed
 from ray_app.model.records import Record
 from ray_app.model.source import Page, Slice, Stream
+from ray_app.model.unread import reason_of, unquoted, unread
 
 UNREADABLE = (
     ValueError,
@@ -33,6 +36,7 @@ class Read:
     rows: int = 0
     records: list[Record] = field(default_factory=list)
     set_aside: list[SetAside] = field(default_factory=list)
+    aside_at: dict[int, str] = field(default_factory=dict)  # the place of a row that was set aside, and why
     left_out: int = 0  # not asked for: outside the slice, or said twice in the same words
     without_value: int = 0  # the upstream names the partition and gives no value
 
@@ -44,7 +48,8 @@ class Read:
 def read(stream: Stream, page: Page, wanted: Slice) -> Read:
     """The records of a page that belong to the slice, each fact once: the last one said.
 
-    Texts of a feed that tells only the present belong to the slice whenever they were written.
+    Texts of a feed that tells only the present belong to the slice whenever they were written. Where texts
+    are looked for again upstream, a row that is set aside leaves its shape and its hash, and no words.
     """
     out = Read()
     if page.status == NOT_MODIFIED:
@@ -53,10 +58,19 @@ def read(stream: Stream, page: Page, wanted: Slice) -> Read:
     any_time = stream.offers is None and stream.record.key_field != ""
     start, end = wanted.range.start, wanted.range.end
     newest = page.received_at + AHEAD
-    seen: dict[tuple[str, datetime | str, int | None], tuple[int, Any]] = {}
-    parse = stream.parse
-    for row in _rows(stream, page):
+    seen: dict[tuple[str, datetime | str, int | None], tuple[int, int, Any]] = {}
+    parse, wordless = stream.parse, stream.recheck is not None
+
+    def set_aside(at: int, row: Any, reason: str) -> None:
+        row = unread(row, reason) if wordless and reason_of(row) is None else row
+        out.set_aside.append(SetAside(as_json(row), reason))
+        out.aside_at[at] = reason
+
+    for at, row in enumerate(_rows(stream, page)):
         out.rows += 1
+        if wordless and (reason := reason_of(row)) is not None:
+            set_aside(at, row, reason)
+            continue
         try:
             record = parse(row, wanted)
             if record is None:
@@ -67,24 +81,25 @@ def read(stream: Stream, page: Page, wanted: Slice) -> Read:
                 out.left_out += 1
                 continue
             known = cursor if record.known_at_latest else record.known_at
-            if known > newest:
-                raise ValueError(f"known at {known}, received at {page.received_at}: the future")
         except UNREADABLE as e:
-            out.set_aside.append(SetAside(as_json(row), _reason(e)))
+            set_aside(at, row, _wordless(e, row) if wordless else _reason(e))
+            continue
+        if known > newest:
+            set_aside(at, row, f"ValueError: known at {known}, received at {page.received_at}: the future")
             continue
         place = (partition, record.key, record.number)
-        at = seen.get(place)
-        if at is None:
-            seen[place] = (len(out.records), row)
+        before = seen.get(place)
+        if before is None:
+            seen[place] = (len(out.records), at, row)
             out.records.append(record)
             continue
-        index, earlier = at
+        index, earlier_at, earlier = before
         if out.records[index] == record:
             out.left_out += 1
         else:
-            out.set_aside.append(SetAside(as_json(earlier), "said twice in one answer with different values"))
+            set_aside(earlier_at, earlier, "said twice in one answer with different values")
             out.records[index] = record
-            seen[place] = (index, row)
+            seen[place] = (index, at, row)
     return out
 
 
@@ -93,9 +108,18 @@ def _rows(stream: Stream, page: Page) -> Iterator[Any]:
     try:
         yield from stream.rows(page)
     except UNREADABLE as error:
-        raise Malformed(page.source, f"no rows of {stream.name} to be found: {_reason(error)}") from error
+        reason = _reason(error) if stream.recheck is None else type(error).__name__
+        raise Malformed(page.source, f"no rows of {stream.name} to be found: {reason}") from error
 
 
 def _reason(error: Exception) -> str:
     first = str(error).splitlines()
     return f"{type(error).__name__}: {' '.join(line.strip() for line in first[:3])}"[:300]
+
+
+def _wordless(error: Exception, row: Any) -> str:
+    """The reason without the words of the row, which the texts of errors like to quote."""
+    if isinstance(error, ValidationError):  # it quotes in a form of its own
+        fields = (f"{'.'.join(map(str, e['loc']))}: {e['type']}" for e in error.errors(include_input=False))
+        return f"{type(error).__name__}: {', '.join(fields)}"[:300]
+    return unquoted(_reason(error), row)

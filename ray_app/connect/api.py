@@ -77,11 +77,11 @@ class HttpApi:
     headers: Mapping[str, str] = field(default_factory=dict)
     validators: Validators = field(default_factory=dict, repr=False)
     _remembered: list[tuple[str, ...]] = field(default_factory=list, init=False, repr=False)
-    cut: Callable[[Page], Page] | None = None
+    cut: Callable[[Page], Page] | None = None  # what may be kept of an answer
     total_seconds: float = TOTAL_SECONDS  # for one attempt, from connecting to the last byte
 
     def keeping(self, cut: Callable[[Page], Page]) -> "HttpApi":
-        """The same, which keeps and returns what `cut` leaves of each good answer."""
+        """The same, which keeps and returns what `cut` leaves of each answer."""
         return replace(self, cut=cut)
 
     async def get(self, path: str, **params: str | int) -> Page:
@@ -116,15 +116,16 @@ class HttpApi:
             raise WrongStore(
                 f"{self.source.name} at {self.base_url} is {found}, but this store holds data of {expected}"
             )
-        if self.cut is not None and page.status == 200:
-            page = self.cut(page)
+        whole = page
+        if self.cut is not None:
+            page = self.cut(whole)
         await self.keep(page)
         if page.status == 401 and self.signing.spoilt(signed):
             raise Transient(self.source.name, "the token was refused: a new one is bought")
         if page.status == NOT_MODIFIED and self.stream.conditional:
             return page
         try:
-            judge(self.source, page)
+            judge(self.source, whole, quoting=self.stream.recheck is None)
         except RateLimited as error:
             await self.turns.refused(
                 Refusal(page.received_at, error.retry_after, allowance(self.source, page))

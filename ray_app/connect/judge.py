@@ -27,12 +27,16 @@ REACTIONS: dict[int, type[UpstreamError]] = {
 }
 
 
-def judge(source: Source, page: Page) -> None:
-    """Raise the reaction that this answer asks for; return when its body may be read."""
+def judge(source: Source, page: Page, *, quoting: bool = True) -> None:
+    """Raise the reaction that this answer asks for; return when its body may be read.
+
+    Without `quoting` the reason has no words of the body but those that the source's own judge knows.
+    """
     source.judge(page)
     if 200 <= page.status < 300:
         return
-    detail = f"HTTP {page.status}: {_message(page.body)}"
+    said = _message(page.body) if quoting else f"{len(page.body)} bytes, not quoted"
+    detail = f"HTTP {page.status}: {said}"
     if page.status >= 500:
         raise Transient(source.name, detail)
     reaction = REACTIONS.get(page.status, Malformed)

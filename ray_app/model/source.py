@@ -1,7 +1,7 @@
 """The words a source file is written in: Source, Plan, Stream, Slice, Page, Quota."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -151,7 +151,10 @@ class Keeping(Protocol):
     """An Api that keeps what it is answered."""
 
     def keeping(self, cut: Callable[[Page], Page]) -> Api:
-        """The same, which cuts out of each answer what may not be kept before it keeps and returns it."""
+        """The same, which cuts out of each answer what may not be kept before it keeps and returns it.
+
+        It is judged by what it was, in words that quote nothing of it.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +184,9 @@ class Recheck:
 
     fetch: Callable[[Api, Sequence[str]], AsyncIterator[Page]]
     present: Callable[[Page], Iterable[str]]  # the ids that the page says are still there
-    redact: Callable[[bytes, frozenset[str]], bytes]  # the body without the texts of these ids
+    redact: Callable[
+        [bytes, Container[str]], bytes
+    ]  # the body without the texts of these ids and without quoted ones
     batch: int
     every: timedelta = timedelta(hours=20)
     keep: timedelta = timedelta(days=30)  # texts are kept no longer; that there was one stays

@@ -3,17 +3,20 @@
 Every kept text of a social network is asked for again before a day is over. What is gone upstream, what was
 seen deleted in a later listing, and what is older than we may keep, goes everywhere: raw pages first, so
 that a stop half-way leaves the table's row for the next round to find. The answers to the questions are kept
-as evidence, without the texts in them.
+as evidence, without the texts in them. A page whose slice was never stored loses its texts after a while: no
+record leads there.
 """
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
+from ray_app.collect.kept import answer_without_texts, without_texts
 from ray_app.connect.api import HttpApi
 from ray_app.model.collected import Lease
-from ray_app.model.errors import NotOffered, StoreUnavailable, UpstreamError
+from ray_app.model.errors import Malformed, NotOffered, StoreUnavailable, UpstreamError
 from ray_app.model.quota import Priority, Turns
 from ray_app.model.source import Page, Recheck, Stream
 from ray_app.observe.log import logger
@@ -24,6 +27,8 @@ from ray_app.store.texts import Due
 log = logger("rechecking")
 ROUND = timedelta(minutes=10)  # between looks at what is due
 MOST = 2000  # texts of one round
+SWEEP = timedelta(hours=1)  # between looks for pages without a slice
+ABANDONED = 2  # a start looks that many times as far back for pages without a slice as texts are kept
 GONE, SEEN_GONE, TOO_OLD = "gone upstream", "seen deleted in a listing", "kept for as long as we may"
 
 
@@ -44,6 +49,8 @@ class Rechecking:
         self._node, self._assigned, self._stream, self._lease = node, assigned, stream, lease
         self._turns = turns
         self.name = f"{assigned.source.name}.{stream.name}"
+        self._swept: datetime | None = None  # up to when pages without a slice have lost their texts
+        self._in_redis: list[int] | None = None  # events that Redis may still hold; None: look them up
 
     async def run(self) -> None:
         """For ever. Raises Fenced."""
@@ -63,6 +70,8 @@ class Rechecking:
         done = Rechecked()
         if recheck is None:
             return done
+        await self._forget(await self._left_in_redis())
+        await self._sweep(recheck, now)
         await self._wipe(await texts.seen_deleted(self.name, MOST), SEEN_GONE, recheck, done)
         await self._wipe(await texts.outdated(self.name, now - recheck.keep, MOST), TOO_OLD, recheck, done)
         due = await texts.due(self.name, now, now - recheck.every, MOST)
@@ -72,7 +81,7 @@ class Rechecking:
 
     async def _ask(self, due: Sequence[Due], recheck: Recheck, done: Rechecked) -> None:
         ids = [one.item for one in due]
-        api = self._api(recheck, frozenset(ids))
+        api = self._api(recheck)
         done.asked += len(ids)
         try:
             pages = [page async for page in recheck.fetch(api, ids)]
@@ -81,7 +90,8 @@ class Rechecking:
             present = set()
         except UpstreamError as error:
             done.failed += len(ids)
-            log.warning("texts could not be looked for", extra={"stream": self.name, "error": str(error)})
+            told = "Malformed" if isinstance(error, Malformed) else str(error)  # it quotes the answer
+            log.warning("texts could not be looked for", extra={"stream": self.name, "error": told})
             return
         there = [one for one in due if one.item in present]
         now = self._node.clock.now()
@@ -97,24 +107,47 @@ class Rechecking:
         since = min(one.at for one in gone) - timedelta(hours=1)
         await asyncio.to_thread(node.store.raw.redact, self.name, since, items, recheck.redact, now)
         numbers = await node.store.texts.wipe(self.name, self._stream.topic, gone, reason, now, self._lease)
-        redis = node.redis()
-        if redis is not None and self._stream.topic is not None:
-            try:
-                await EventStream(redis, self._stream.topic).forget(numbers)
-            finally:
-                await redis.aclose()
         done.wiped += len(gone)
+        await self._forget(numbers)
 
-    def _api(self, recheck: Recheck, ids: frozenset[str]) -> HttpApi:
+    async def _sweep(self, recheck: Recheck, now: datetime) -> None:
+        """Take the texts out of pages that belong to no slice, and out of rows of an older store."""
+        until = now - min(recheck.every, recheck.keep)
+        if self._swept is not None and until - self._swept < SWEEP:
+            return
+        if self._swept is None:
+            await self._node.store.texts.forget_set_aside(self.name, self._lease)
+        since = self._swept or now - ABANDONED * recheck.keep - recheck.every
+        cut = partial(without_texts, recheck)
+        await asyncio.to_thread(self._node.store.raw.abandon, self.name, since, until, cut, now)
+        self._swept = until
+
+    async def _left_in_redis(self) -> list[int]:
+        """After a start: whatever was emptied, since Redis may have been away when it was."""
+        if self._in_redis is None and self._stream.topic is not None:
+            self._in_redis = await self._node.store.texts.emptied(self._stream.topic)
+        return self._in_redis or []
+
+    async def _forget(self, numbers: Sequence[int]) -> None:
+        """Take events out of Redis; those of a Redis that is away are tried again in the next round."""
+        redis = self._node.redis()
+        if redis is None or self._stream.topic is None:
+            return
+        self._in_redis = sorted({*(self._in_redis or ()), *numbers})
+        try:
+            await EventStream(redis, self._stream.topic).forget(self._in_redis)
+            self._in_redis = []
+        except StoreUnavailable as error:
+            log.warning("events stay in redis for now", extra={"stream": self.name, "error": str(error)})
+        finally:
+            await redis.aclose()
+
+    def _api(self, recheck: Recheck) -> HttpApi:
         """Keeps each answer without the texts: an answer of ours must not become a copy to be deleted."""
         api = self._node.api(self._assigned, self._stream, Priority.HEAL, self._turns)
 
         async def keep(page: Page) -> None:
-            try:
-                left = page.without(lambda body: recheck.redact(body, ids)) if page.status == 200 else page
-            except (ValueError, LookupError, TypeError, AttributeError):
-                left = page.without(lambda _: b"")
-            await api.keep(left)
+            await api.keep(answer_without_texts(recheck, page))
 
         return replace(api, keep=keep)
 

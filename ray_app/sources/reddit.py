@@ -7,7 +7,7 @@ from the gate before the API. `before` a post that is gone gives nothing at all,
 """
 
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -58,14 +58,15 @@ def judge(page: Page) -> None:
     if page.status == 429:
         raise RateLimited("reddit", "HTTP 429", _seconds_to_reset(page.headers))
     if page.status == 403 and told is None:
-        raise Transient("reddit", f"HTTP 403 from the gate before the API: {page.body[:80]!r}")
+        raise Transient("reddit", f"HTTP 403 from the gate before the API, {len(page.body)} bytes")
     if told is None:
         return
     error, reason = told.get("error"), str(told.get("reason", ""))
     if page.status == 200 and error == 429:
         raise RateLimited("reddit", "429 in a 200", _seconds_to_reset(page.headers))
     if page.status == 200 and error is not None:
-        raise Refused("reddit", f"error in a 200: {error} {told.get('error_description', '')}".strip())
+        known = isinstance(error, int) or str(error).isidentifier()  # a code, not a sentence
+        raise Refused("reddit", f"error in a 200: {error}" if known else "error in a 200")
     if reason in CLOSED:
         raise NotOffered("reddit", f"HTTP {page.status}: {reason}")
     if page.status == 403 and told.get("message") == "Forbidden" and page.path.startswith("/r/"):
@@ -95,7 +96,8 @@ async def fetch(api: Api, wanted: Slice) -> AsyncIterator[Page]:
         if after is None or (times and times[-1] < wanted.range.start):
             return
         if not isinstance(after, str) or after in seen:
-            raise Malformed("reddit", f"a listing that goes on at {after!r} for ever")
+            shown = after if isinstance(after, str) and after in seen else type(after).__name__
+            raise Malformed("reddit", f"a listing that goes on at {shown!r} for ever")
         seen.add(after)
         asked = {"after": after}
     raise Malformed("reddit", f"a listing of more than {MOST_PAGES} pages, where there are about 10")
@@ -188,23 +190,30 @@ def present(page: Page) -> Iterable[str]:
 STAYS = ("id", "name", "subreddit", "created_utc")
 
 
-def redact(body: bytes, gone: frozenset[str]) -> bytes:
-    """The listing without what these posts say, also where another post quotes one as its crosspost."""
+def redact(body: bytes, gone: Container[str]) -> bytes:
+    """The listing without what these posts say, and without the posts that others quote as their crosspost."""
 
     def cut(post: Any) -> Any:
         if not isinstance(post, dict):
             return post
         if post.get("name") in gone:
             return {name: post[name] for name in STAYS if name in post} | {"redacted": True}
-        parents = post.get("crosspost_parent_list")
+        return {name: value for name, value in post.items() if name != "crosspost_parent_list"}
+
+    def left(row: Any) -> Any:
+        if not isinstance(row, dict) or "data" not in row:
+            return row
+        post = cut(row["data"])
         return (
-            post | {"crosspost_parent_list": [cut(p) for p in parents]} if isinstance(parents, list) else post
+            row | {"data": post}
+            if post == row["data"] or "redacted" not in post
+            else {"kind": row.get("kind"), "data": post}
         )
 
     told = json.loads(body)
     data = told["data"]
-    children = [row | {"data": cut(row["data"])} for row in data["children"]]
-    return json.dumps(told | {"data": data | {"children": children}}, separators=(",", ":")).encode()
+    after = told | {"data": data | {"children": [left(row) for row in data["children"]]}}
+    return body if after == told else json.dumps(after, separators=(",", ":")).encode()
 
 
 POSTS = Stream(

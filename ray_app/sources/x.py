@@ -8,7 +8,7 @@ The author is only told by the old names: by the new ones each would be billed a
 """
 
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -19,6 +19,7 @@ from ray_app.model.errors import Malformed, NotOffered, RateLimited, Refused
 from ray_app.model.plaintext import tidied
 from ray_app.model.source import About, Api, ApiKey, Page, Plan, Quota, Recheck, Slice, Source, Stream
 from ray_app.model.texts import Post
+from ray_app.model.unread import shape_of
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 QUERIES = {
@@ -95,7 +96,7 @@ async def first(api: Api, asked: Mapping[str, str | int]) -> Page | None:
 
 def understood(page: Page) -> bool:
     """Whether the posts of an answer bring the fields that were asked for; what was cut out of it says nothing."""
-    whole = [p for p in found(page) if not (isinstance(p, dict) and p.get("redacted") is True)]
+    whole = [shape_of(p) for p in found(page) if not (isinstance(p, dict) and p.get("redacted") is True)]
     return all(isinstance(p, dict) and "created_at" in p and "public_metrics" in p for p in whole)
 
 
@@ -192,23 +193,21 @@ def present(page: Page) -> Iterable[str]:
 STAYS = ("id", "edit_history_tweet_ids", "edit_history_post_ids", "created_at")
 
 
-def redact(body: bytes, gone: frozenset[str]) -> bytes:
-    """The answer without what these posts say, and without the users that it includes."""
+def redact(body: bytes, gone: Container[str]) -> bytes:
+    """The answer without what these posts say, and without the users and the quoted posts that it includes."""
 
     def cut(post: Any) -> Any:
-        if not isinstance(post, dict) or not {post.get("id"), first_id(post)} & gone:
+        if not isinstance(post, dict) or not (
+            "id" in post and (post["id"] in gone or first_id(post) in gone)
+        ):
             return post
         return {name: post[name] for name in STAYS if name in post} | {"redacted": True}
 
     told = json.loads(body)
-    if isinstance(told.get("data"), list):
-        told["data"] = [cut(post) for post in told["data"]]
-    included = told.get("includes")
-    if isinstance(included, dict):
-        told["includes"] = {
-            name: [cut(post) for post in included[name]] for name in ("tweets", "posts") if name in included
-        }
-    return json.dumps(told, separators=(",", ":")).encode()
+    after = {name: value for name, value in told.items() if name != "includes"}
+    if isinstance(after.get("data"), list):
+        after["data"] = [cut(post) for post in after["data"]]
+    return body if after == told else json.dumps(after, separators=(",", ":")).encode()
 
 
 SAMPLE = Stream(

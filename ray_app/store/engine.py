@@ -48,6 +48,7 @@ class Database:
             max_overflow=0,
             pool_timeout=30,
             poolclass=AsyncAdaptedQueuePool,
+            hide_parameters=True,  # an error that is logged must not quote a text
             **options,
         )
         if self.is_sqlite:

@@ -13,7 +13,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,10 @@ from ray_app.model.collected import Collected
 from ray_app.model.errors import StoreUnavailable
 from ray_app.model.source import Page
 from ray_app.store.engine import dumps
-from ray_app.store.types import to_micros
+from ray_app.store.types import from_micros, to_micros
 
 LEVEL = 3
+NEAR = timedelta(hours=6)  # from a page to the end of its slice, and between two answers that are the same
 
 
 class RawPages:
@@ -68,7 +69,7 @@ class RawPages:
         left = sha256(page.body).hexdigest()
         self._put(_body(left), zstandard.compress(page.body, LEVEL))
         at = page.received_at.isoformat()
-        items = [{"item": "", "reason": "not asked for", "at": at}]
+        items = [{"item": "", "reason": "not stored as a record", "at": at}]
         self._put(_redaction(page.original), dumps(_record(page.original, left, items)).encode())
 
     def load(self, page_id: str, received_at: datetime) -> Page:
@@ -111,24 +112,43 @@ class RawPages:
         `items`: id to reason. The redaction record keeps the hash of the body as it was sent. Done twice it
         changes nothing; stopped half-way it is done by the next try.
         """
-        changed, seen = 0, set()
-        from_hour = f"pages/{since:%Y/%m/%d/%H}"
-        for name in self._list("pages"):
-            envelope = json.loads(self._get(name)) if name >= from_hour else {}
-            digest = envelope.get("body", "")
-            if not digest or digest in seen or f"{envelope['source']}.{envelope['stream']}" != stream:
-                continue
-            seen.add(digest)
-            changed += self._redact(digest, items, cut, at)
-        return changed
 
-    def _redact(
-        self,
-        digest: str,
-        items: Mapping[str, str],
-        cut: Callable[[bytes, frozenset[str]], bytes],
-        at: datetime,
-    ) -> bool:
+        def work(body: bytes) -> tuple[bytes, list[dict[str, str]]]:
+            named = frozenset(item for item in items if item.encode() in body)
+            if not named:
+                return body, []
+            return cut(body, named), [
+                {"item": i, "reason": items[i], "at": at.isoformat()} for i in sorted(named)
+            ]
+
+        return sum(self._redact(digest, work) for digest in {d for _, d in self._of(stream, since)})
+
+    def abandon(
+        self, stream: str, since: datetime, until: datetime, cut: Callable[[bytes], bytes], at: datetime
+    ) -> int:
+        """Cut the texts out of the pages of source.stream, received in a time, that no slice names; how many.
+
+        The slice of such a page failed, or the node was stopped before it was done: nothing of it is in a record.
+        """
+        around = since - NEAR, until + NEAR
+        named = {page for manifest in self.manifests(*around) for page in manifest["pages"]}
+        mine = list(self._of(stream, *around))
+        held = {digest for name, digest in mine if _page_id(name) in named}
+        left = {d for name, d in mine if d not in held and since <= _received(name) < until}
+
+        def work(body: bytes) -> tuple[bytes, list[dict[str, str]]]:
+            return cut(body), [{"item": "", "reason": "of a slice that was not stored", "at": at.isoformat()}]
+
+        return sum(self._redact(digest, work) for digest in left)
+
+    def _of(self, stream: str, since: datetime, until: datetime | None = None) -> Iterator[tuple[str, str]]:
+        """The names of the stream's envelopes from the hour of `since` on, and the hash of each body."""
+        for name in self._within("pages", since, until):
+            envelope = json.loads(self._get(name))
+            if f"{envelope['source']}.{envelope['stream']}" == stream:
+                yield name, envelope["body"]
+
+    def _redact(self, digest: str, work: Callable[[bytes], tuple[bytes, list[dict[str, str]]]]) -> bool:
         record = _record(digest, digest, [])
         if self._exists(_redaction(digest)):
             record = json.loads(self._get(_redaction(digest)))
@@ -136,16 +156,15 @@ class RawPages:
                 self._remove(_body(digest))  # a try before was stopped here
         kept = record["left"]
         body = zstandard.ZstdDecompressor().decompress(self._get(_body(kept)), max_output_size=2**27)
-        named = frozenset(item for item in items if item.encode() in body)
         try:
-            left = cut(body, named) if named else body
+            left, entries = work(body)
         except (ValueError, LookupError, TypeError, AttributeError):
-            left = b""  # no listing: nothing of it is worth more than the promise
+            left, entries = b"", []  # no listing: nothing of it is worth more than the promise
         if left == body:
             return False
         after = sha256(left).hexdigest()
         self._put(_body(after), zstandard.compress(left, LEVEL))
-        record["items"] += [{"item": i, "reason": items[i], "at": at.isoformat()} for i in sorted(named)]
+        record["items"] += entries
         self._put(_redaction(digest), dumps(record | {"left": after}).encode())
         self._remove(_body(kept))
         return True
@@ -156,12 +175,18 @@ class RawPages:
         elif self._exists(name):
             self._fs.rm_file(f"{self._root}/{name}")
 
-    def manifests(self, since: datetime | None = None) -> Iterator[dict[str, Any]]:
-        """Every slice's manifest in the order in which its last page came, from the hour of `since` on."""
-        from_hour = f"slices/{since:%Y/%m/%d/%H}" if since else ""
-        for name in self._list("slices"):
-            if name >= from_hour:
-                yield json.loads(self._get(name))
+    def manifests(
+        self, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Every slice's manifest in the order in which its last page came, of the hours from `since` to `until`."""
+        for name in self._within("slices", since, until):
+            yield json.loads(self._get(name))
+
+    def _within(self, folder: str, since: datetime | None, until: datetime | None) -> Iterator[str]:
+        first, last = (f"{folder}/{at:%Y/%m/%d/%H}" if at else "" for at in (since, until))
+        for name in self._list(folder):
+            if name >= first and (not last or name[: len(last)] <= last):
+                yield name
 
     def pages(self) -> Iterator[Page]:
         """Every page kept, oldest first."""
@@ -169,7 +194,7 @@ class RawPages:
 
     def page_names(self) -> dict[str, str]:
         """Page id to the name of its envelope."""
-        return {name.rsplit("-", 1)[1].removesuffix(".json"): name for name in self._list("pages")}
+        return {_page_id(name): name for name in self._list("pages")}
 
     def named(self, name: str) -> Page:
         return self._page(name)
@@ -217,6 +242,15 @@ class RawPages:
             raise StoreUnavailable(
                 f"raw pages at {self.path} cannot be written: {error}; free or mount the disk"
             ) from error
+
+
+def _page_id(name: str) -> str:
+    return name.rsplit("-", 1)[1].removesuffix(".json")
+
+
+def _received(name: str) -> datetime:
+    """From the name of an envelope."""
+    return from_micros(int(name.rsplit("/", 1)[1].split("-", 1)[0]))
 
 
 def _body(digest: str) -> str:

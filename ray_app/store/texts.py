@@ -22,6 +22,7 @@ from ray_app.store.tables import FACTS, outbox, redactions, series, set_aside, s
 posts = FACTS[Post]
 EMPTY = {f: None for f in Post.model_fields if f not in ("feed", "item", "at", "deleted")} | {"deleted": True}
 REDACTED = dumps({"redacted": True})
+EMPTY_EVENT, EMPTIED = {"series", "item", "deleted"}, '"deleted":true'
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,6 @@ class Texts:
                     row = {"series": one.series, "item": one.item, "reason": reason, "redacted_at": now}
                     await connection.execute(insert(redactions).values(**row))
             items = {one.item for one in gone}
-            await _wipe_set_aside(connection, stream, items)
             if topic is not None:
                 numbers = await _wipe_events(connection, topic, items)
                 told = [{"delete": one.item, "series": [stream, one.feed], "reason": reason} for one in gone]
@@ -122,15 +122,28 @@ class Texts:
                 await connection.execute(insert(outbox).values(**announced))
         return numbers
 
-
-async def _wipe_set_aside(connection: AsyncConnection, stream: str, items: set[str]) -> None:
-    for item in items:
-        mine = select(slices.c.hash).where(slices.c.stream == stream)
-        await connection.execute(
-            update(set_aside)
-            .where(set_aside.c.slice.in_(mine), set_aside.c.row.contains(f'"{item}"', autoescape=True))
-            .values(row=REDACTED)
+    async def emptied(self, topic: str) -> list[int]:
+        """The numbers of all events of which nothing is left."""
+        query = select(outbox).where(
+            outbox.c.topic == topic, outbox.c.first.is_not(None), outbox.c.events.contains(EMPTIED)
         )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return [
+            row.first + at
+            for row in rows
+            for at, event in enumerate(json.loads(row.events))
+            if set(event) == EMPTY_EVENT
+        ]
+
+    async def forget_set_aside(self, stream: str, lease: Lease) -> int:
+        """Empty the rows of a store of before they were set aside without their words; how many. Raises Fenced."""
+        mine = select(slices.c.hash).where(slices.c.stream == stream)
+        wordy = (set_aside.c.row != REDACTED, set_aside.c.row.not_like('{"unread":%'))
+        async with self._database.write() as connection:
+            await leases.check(connection, lease)
+            old = update(set_aside).where(set_aside.c.slice.in_(mine), *wordy)
+            return (await connection.execute(old.values(row=REDACTED))).rowcount
 
 
 async def _wipe_events(connection: AsyncConnection, topic: str, items: set[str]) -> list[int]:

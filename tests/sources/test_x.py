@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from ray_app.collect.collector import collect
+from ray_app.collect.kept import kept
 from ray_app.collect.validate import read
 from ray_app.connect.judge import judge
 from ray_app.model.errors import Malformed, NotOffered, RateLimited, Refused, Transient, UpstreamError
 from ray_app.model.source import Page
 from ray_app.model.texts import Post
-from ray_app.sources.x import FULL, QUERIES, SAMPLE, SOURCE, found, present, reached, redact
+from ray_app.model.unread import reason_of
+from ray_app.sources.x import FULL, QUERIES, SAMPLE, SOURCE, found, present, reached, redact, understood
 from tests.sources.replies import NOON, Replies, over, page, recordings
 
 HALF = timedelta(minutes=30)
@@ -247,3 +249,21 @@ def test_every_recorded_answer_is_understood_or_says_why_not(shared_data: Path):
         assert redact(told.body, frozenset(names)).count(b'"redacted":true') >= len(rows)
         posts += len(rows)
     assert posts > 100
+
+
+def test_a_row_that_cannot_be_read_is_cut_and_does_not_look_like_other_names_of_fields():
+    """To ask once more by the new names would cost what the first look did."""
+    odd = old("12", 4, text="SECRET", public_metrics={"like_count": "many"})
+    told = {
+        "data": [old("11", 5), odd],
+        "includes": {"users": [{"name": "SECRET"}]},
+        "meta": {"result_count": 2},
+    }
+    left = kept(FULL, over(FULL, "macro", start=NOON - timedelta(minutes=30)), page(told))
+    assert b"SECRET" not in left.body
+    assert understood(left)
+    assert [reason_of(row) is None for row in found(left)] == [True, False]
+    gone = page({"data": [{"id": "11", "text": "SECRET"}], "meta": {"result_count": 1}})
+    left = kept(FULL, over(FULL, "macro", start=NOON - timedelta(minutes=30)), gone)
+    assert b"SECRET" not in left.body
+    assert not understood(left)  # the old names bring nothing any more
