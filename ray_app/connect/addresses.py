@@ -1,18 +1,26 @@
 """Where a request really goes: the plan's host, another one, or the simulator's place for it.
 
-A redirect is followed only to a public https address: a feed must not make us ask our own network.
+A redirect is followed only to a public https address: a feed must not make us ask our own network. The
+address that was looked up and checked is the one that is connected to: a name that is looked up once more may
+have moved meanwhile.
 """
 
 import asyncio
 import ipaddress
 import socket
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies
+
+import httpx
 
 from ray_app.model.errors import NotOffered
 from ray_app.model.source import Plan
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 NAT64, COMPATIBLE = ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96")
+Lookup = Callable[[str], Awaitable[Sequence[str]]]
 ANY_HOST = "/web/"  # where the simulator has the hosts that no plan names
 
 
@@ -35,7 +43,23 @@ def at_home(plan: Plan, path: str) -> bool:
     return not path.startswith("https://") or urlsplit(path)[:2] == urlsplit(plan.base_url)[:2]
 
 
-async def redirected(source: str, asked: str, location: str, *, simulated: bool) -> str:
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a redirect leads: the URL, and the addresses of its host that were checked (simulated: none)."""
+
+    url: str
+    addresses: tuple[Address, ...] = ()
+
+
+async def looked_up(host: str) -> Sequence[str]:
+    """The addresses of a host, in the order in which they are to be tried. Raises OSError and UnicodeError."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, 443, type=socket.SOCK_STREAM)
+    return [str(one[4][0]) for one in found]
+
+
+async def redirected(
+    source: str, asked: str, location: str, *, simulated: bool, lookup: Lookup = looked_up
+) -> Target:
     """Where a redirect leads. Raises NotOffered when we do not go there."""
     try:
         target = urljoin(asked, location.strip())
@@ -45,10 +69,33 @@ async def redirected(source: str, asked: str, location: str, *, simulated: bool)
         raise NotOffered(source, f"redirected to {location[:200]!r}, which is no address") from None
     if parts.scheme != "https" or not host or parts.username is not None:
         raise NotOffered(source, f"redirected to {target[:200]}, which is no plain https address")
-    for found in await _addresses(source, host, look_up=not simulated):
-        if not _public(found):
-            raise NotOffered(source, f"redirected to {target[:200]}, a private address: not followed")
-    return target
+    found = await _addresses(source, host, None if simulated else lookup)
+    if not all(map(_public, found)):
+        raise NotOffered(source, f"redirected to {target[:200]}, a private address: not followed")
+    return Target(target, () if simulated else tuple(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A request that is sent to one address, and speaks of the host by its name: in Host and to TLS."""
+
+    url: httpx.URL
+    headers: dict[str, str]
+    extensions: dict[str, str]
+
+
+def pinned(url: httpx.URL, address: Address) -> Pinned:
+    """The connection is closed afterwards: it must not be taken for another host's at the same address."""
+    return Pinned(
+        url.copy_with(host=str(address)),
+        {"host": url.netloc.decode("ascii"), "connection": "close"},
+        {"sni_hostname": url.raw_host.decode("ascii")},
+    )
+
+
+def through_proxy() -> bool:
+    """Whether https goes through a proxy of the environment: then the proxy looks names up, not we."""
+    return bool({"https", "all"} & getproxies().keys())
 
 
 def _public(address: Address) -> bool:
@@ -63,17 +110,17 @@ def _public(address: Address) -> bool:
     return inside is None or _public(inside)
 
 
-async def _addresses(source: str, host: str, *, look_up: bool) -> list[Address]:
+async def _addresses(source: str, host: str, lookup: Lookup | None) -> list[Address]:
     try:
         return [ipaddress.ip_address(host)]
     except ValueError:
         pass
     if host == "localhost" or host.endswith((".localhost", ".internal", ".local")) or "." not in host:
         return [ipaddress.ip_address("127.0.0.1")]
-    if not look_up:
+    if lookup is None:
         return []
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, 443, type=socket.SOCK_STREAM)
+        found = await lookup(host)
     except (OSError, UnicodeError) as error:  # UnicodeError: no name that DNS could have
         raise NotOffered(source, f"redirected to {host}, which has no address: {error}") from error
-    return [ipaddress.ip_address(one[4][0]) for one in found]
+    return list(dict.fromkeys(map(ipaddress.ip_address, found)))

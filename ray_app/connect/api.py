@@ -7,13 +7,23 @@ turn, successful or not. Secrets go on at the last moment and nowhere else; wher
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import httpx
 
-from ray_app.connect.addresses import address_of, at_home, redirected
+from ray_app.connect.addresses import (
+    Address,
+    Lookup,
+    address_of,
+    at_home,
+    looked_up,
+    pinned,
+    redirected,
+    through_proxy,
+)
 from ray_app.connect.judge import allowance, judge, remaining
 from ray_app.connect.retry import pause
 from ray_app.connect.signing import Signed, Signing, Unsigned, struck_out
@@ -39,6 +49,7 @@ RATE_HEADERS = ("x-ratelimit", "x-rate-limit", "x-mbx-used-weight")
 REDIRECTS, MOST_REDIRECTS = (301, 302, 303, 307, 308), 3
 EXPIRED_TURNS = 10  # in a row; more would be spent on nothing while two machines' clocks differ
 TOTAL_SECONDS = 60.0
+MOST_ADDRESSES = 4  # of one host that are tried in turn
 
 HttpClient = httpx.AsyncClient
 Validators = dict[
@@ -78,6 +89,7 @@ class HttpApi:
     validators: Validators = field(default_factory=dict, repr=False)
     _remembered: list[tuple[str, ...]] = field(default_factory=list, init=False, repr=False)
     cut: Callable[[Page], Page] | None = None  # what may be kept of an answer
+    lookup: Lookup = looked_up  # of the hosts that redirects lead to
     total_seconds: float = TOTAL_SECONDS  # for one attempt, from connecting to the last byte
 
     def keeping(self, cut: Callable[[Page], Page]) -> "HttpApi":
@@ -149,10 +161,14 @@ class HttpApi:
                 raise NotOffered(self.source.name, f"{path}: more than {MOST_REDIRECTS} redirects")
             asked = page.path if page.path.startswith("https://") else self.plan.base_url + page.path
             target = await redirected(
-                self.source.name, asked, page.headers["location"], simulated=self.simulated
+                self.source.name,
+                asked,
+                page.headers["location"],
+                simulated=self.simulated,
+                lookup=self.lookup,
             )
             await self.turns.turn(self.priority, self.before)
-            page = await self._send(target, {}, signed)
+            page = await self._send(target.url, {}, signed, () if through_proxy() else target.addresses)
         return page
 
     def _place(self, path: str, params: Mapping[str, str]) -> tuple[str, ...]:
@@ -175,7 +191,10 @@ class HttpApi:
         for place in self._remembered:
             self.validators.pop(place, None)
 
-    async def _send(self, path: str, params: dict[str, str], signed: Signed) -> Page:
+    async def _send(
+        self, path: str, params: dict[str, str], signed: Signed, addresses: Sequence[Address] = ()
+    ) -> Page:
+        """One request. Of `addresses` the first that can be connected to is asked; without them the URL's host."""
         signed = signed if at_home(self.plan, path) else Signed()
         try:
             url = httpx.URL(address_of(self.plan, self.base_url, path, simulated=self.simulated))
@@ -188,7 +207,7 @@ class HttpApi:
         try:
             async with (
                 asyncio.timeout(self.total_seconds),
-                self.http.stream("GET", url, headers={**self.headers, **known, **signed.headers}) as answer,
+                self._answering(url, {**self.headers, **known, **signed.headers}, addresses) as answer,
             ):
                 body = bytearray()
                 async for piece in answer.aiter_bytes():
@@ -216,6 +235,29 @@ class HttpApi:
             asked_at=asked_at,
             received_at=self.clock.now(),
         )
+
+    @asynccontextmanager
+    async def _answering(
+        self, url: httpx.URL, headers: dict[str, str], addresses: Sequence[Address]
+    ) -> AsyncIterator[httpx.Response]:
+        for address in addresses[:MOST_ADDRESSES]:
+            to = pinned(url, address)
+            request = self.http.build_request(
+                "GET", to.url, headers=headers | to.headers, extensions=to.extensions
+            )
+            try:
+                answer = await self.http.send(request, stream=True)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                if address == addresses[:MOST_ADDRESSES][-1]:
+                    raise
+                continue
+            try:
+                yield answer
+            finally:
+                await answer.aclose()
+            return
+        async with self.http.stream("GET", url, headers=headers) as answer:
+            yield answer
 
     def _clean(self, told: bytes) -> bytes:
         return struck_out(told, self.signing.secrets)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ray_app.connect.addresses import address_of, at_home, redirected
+from ray_app.connect.addresses import Target, address_of, at_home, redirected
 from ray_app.model.errors import Malformed, NotOffered, UpstreamError
 from ray_app.model.source import Source
 from tests.connect.served import PLAN, SOURCE, asks, served, told
@@ -200,7 +200,8 @@ async def test_a_real_node_goes_there_no_more_than_a_simulated_one(location: str
     "location", ["https://8.8.8.8/x", "https://[2606:4700:4700::1111]/x", "https://[::ffff:8.8.8.8]/x"]
 )
 async def test_a_public_address_is_one(location: str):
-    assert await redirected("example", "https://api.example.com/", location, simulated=False) == location
+    target = await redirected("example", "https://api.example.com/", location, simulated=False)
+    assert target == Target(location, (ipaddress.ip_address(location.split("/")[2].strip("[]")),))
 
 
 @pytest.mark.parametrize("name", ["0x7f.1", "127.1", "0177.0.0.1"])
