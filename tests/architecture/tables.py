@@ -14,6 +14,8 @@ from ray_app.model.source import Plan, Source, Stream
 from ray_app.model.symbols import Registry, load_registry
 from ray_app.model.texts import Article, Post
 from ray_app.model.timerange import ALWAYS, NEVER
+from ray_app.process.indicators.catalogue import OUTPUTS
+from ray_app.process.indicators.signals import SIGNALS
 from ray_app.settings import PREFIX, Settings
 from ray_app.sources import all_sources, kraken
 from ray_app.sources.coingecko import SOURCE as COINGECKO
@@ -21,10 +23,11 @@ from ray_app.store.tables import FACTS
 from tests.architecture.modules import REPO
 from tests.architecture.test_layers import EVERYTHING, MAY_IMPORT
 
-README, OPERATE, ARCHITECTURE, SOURCES, DATA = (
+README, OPERATE, ARCHITECTURE, SOURCES, DATA, INDICATORS = (
     REPO / name
     for name in (
         "README.md", "docs/operate.md", "docs/architecture.md", "docs/add-a-source.md", "docs/data.md",
+        "docs/indicators.md",
     )
 )  # fmt: skip
 ENV_EXAMPLE = REPO / ".env.example"
@@ -233,6 +236,40 @@ def example() -> str:
     return "```python\n" + "\n\n".join(inspect.getsource(one) for one in EXAMPLE) + "```\n"
 
 
+def indicators_table() -> str:
+    """One table per family."""
+    titles = ("Column", "Formula", "Inputs", "Unit", "Lookback", "Memory")
+    text = ""
+    for family in dict.fromkeys(one.family for one in OUTPUTS):
+        lines = []
+        for one in (one for one in OUTPUTS if one.family == family):
+            version = f" (version {one.version})" if one.version > 1 else ""
+            bars = ("a day", "a day") if one.days else (f"{one.lookback:,}", f"{one.memory:,}")
+            lines.append((f"`{one.name}`{version}", one.formula, ", ".join(one.inputs), one.unit, *bars))
+        text += f"\n### {family.capitalize()}\n\n{rows(titles, lines)}"
+    return text + "\n"
+
+
+def signals_table() -> str:
+    lines = ((f"`{one.name}`", one.formula, one.values) for one in SIGNALS)
+    return rows(("Signal", "Formula", "Values"), lines)
+
+
+def oracles_table() -> str:
+    """What each is compared with; columns that are compared alike share a line."""
+    lines: dict[tuple[str, ...], list[str]] = {}
+    for one in OUTPUTS:
+        for oracle in one.oracles:
+            lines.setdefault((oracle.call, oracle.agrees, oracle.note), []).append(f"`{one.name}`")
+    return rows(
+        ("Compared with", "Columns", "Equal", "What it does otherwise"),
+        (
+            (f"`{call}`", ", ".join(names), agrees, note)
+            for (call, agrees, note), names in sorted(lines.items())
+        ),
+    )
+
+
 MADE: dict[tuple[Path, str], Callable[[], str]] = {
     (README, "plans"): plans_table,
     (README, "sources"): sources_table,
@@ -244,6 +281,9 @@ MADE: dict[tuple[Path, str], Callable[[], str]] = {
     (DATA, "metrics"): lambda: series_table(Metric),
     (DATA, "macro"): lambda: series_table(Observation),
     (DATA, "feeds"): texts_table,
+    (INDICATORS, "indicators"): indicators_table,
+    (INDICATORS, "signals"): signals_table,
+    (INDICATORS, "oracles"): oracles_table,
 }
 
 
