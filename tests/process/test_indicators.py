@@ -89,7 +89,7 @@ def test_pivots_come_from_the_whole_day_before(interval: timedelta, bars: int):
         assert computed[name][:bars].null_count() == bars
         assert computed[name][bars : 2 * bars].to_list() == pytest.approx([value] * bars, rel=1e-14)
         assert computed[name][2 * bars] != pytest.approx(value)
-    lost = compute(without(made, bars - 1), wanted, whole=True)
+    lost = compute(without(made, bars // 2), wanted, whole=True)
     assert lost["pivot"].is_null().to_list() == [True] * 2 * bars + [False] * bars
 
 
