@@ -15,7 +15,7 @@ ALIGNED = "its fast average starts with the slow one"
 
 
 def macd_of(bars: Bars, fast: int, slow: int) -> Array:
-    return bars.find(ema_of, fast) - bars.find(ema_of, slow)
+    return windows.apart(bars.find(ema_of, fast), bars.find(ema_of, slow), bars.close)
 
 
 def macd_signal_of(bars: Bars, fast: int, slow: int, signal: int) -> Array:
@@ -23,7 +23,8 @@ def macd_signal_of(bars: Bars, fast: int, slow: int, signal: int) -> Array:
 
 
 def macd_histogram_of(bars: Bars, fast: int, slow: int, signal: int) -> Array:
-    return bars.find(macd_of, fast, slow) - bars.find(macd_signal_of, fast, slow, signal)
+    line, smooth = bars.find(macd_of, fast, slow), bars.find(macd_signal_of, fast, slow, signal)
+    return windows.apart(line, smooth, bars.close)
 
 
 def ppo_of(bars: Bars, fast: int, slow: int) -> Array:
@@ -35,7 +36,8 @@ def ppo_signal_of(bars: Bars, fast: int, slow: int, signal: int) -> Array:
 
 
 def ppo_histogram_of(bars: Bars, fast: int, slow: int, signal: int) -> Array:
-    return bars.find(ppo_of, fast, slow) - bars.find(ppo_signal_of, fast, slow, signal)
+    line, smooth = bars.find(ppo_of, fast, slow), bars.find(ppo_signal_of, fast, slow, signal)
+    return windows.apart(line, smooth, 100)
 
 
 def trix_of(bars: Bars, n: int) -> Array:

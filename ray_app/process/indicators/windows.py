@@ -12,6 +12,8 @@ import numpy as np
 
 from ray_app.process.indicators.grid import Array
 
+ROUNDING = 1e-12  # above what a faded start leaves of an average
+
 
 def prior(x: Array, n: int = 1) -> Array:
     """The value n bars before; NaN where there is none."""
@@ -28,6 +30,12 @@ def change(x: Array, n: int = 1) -> Array:
 def ratio(above: Array, below: Array) -> Array:
     """The quotient; NaN where it would be a division by zero."""
     return np.divide(above, below, out=np.full_like(above, np.nan), where=below != 0)
+
+
+def apart(one: Array, other: Array, size: Array | float) -> Array:
+    """The difference; 0 where it is below ROUNDING of `size`: its sign would be chance, another in another frame."""
+    difference = one - other
+    return np.where(np.abs(difference) < ROUNDING * size, 0, difference)
 
 
 def total(x: Array, n: int) -> Array:
