@@ -11,7 +11,7 @@ from functools import partial
 from ray_app.collect.kept import kept
 from ray_app.collect.validate import read
 from ray_app.model.collected import Collected, Outcome, SetAside
-from ray_app.model.errors import Malformed, NotOffered, UpstreamError
+from ray_app.model.errors import Malformed, NotOffered, Transient, UpstreamError
 from ray_app.model.records import Record
 from ray_app.model.source import Api, Keeping, Page, Slice, Source, Stream
 from ray_app.model.timerange import TimeRange, floor
@@ -27,7 +27,11 @@ async def collect(source: Source, stream: Stream, wanted: Slice, api: Api) -> Co
     pages = [page async for page in stream.fetch(asked, wanted)]
     since = stream.reached(pages, wanted) if stream.reached else wanted.range.start
     if since <= wanted.range.start:
-        return parsed(source, stream, wanted, pages)
+        found = parsed(source, stream, wanted, pages)
+        if stream.offers is None and stream.quiet is None and not (found.records or found.set_aside):
+            # What it tells now cannot be had later, and it always has something to tell.
+            raise Transient(source.name, f"told nothing of any of the {len(wanted.partitions)} asked for")
+        return found
     if since < wanted.range.end:
         return parsed(source, stream, Slice(wanted.partitions, TimeRange(since, wanted.range.end)), pages)
     return Collected(  # only this range is gone: the listing goes on being told
@@ -66,6 +70,27 @@ def beside(stream: Stream, wanted: Slice, collected: Collected, now: datetime) -
     reason = f"asked at {now.isoformat(timespec='seconds')}, not told yet"
     out += [_entry(collected, tuple(p), r, "awaited", reason) for r, p in sorted(waiting.items())]
     return out
+
+
+def holes(stream: Stream, wanted: Slice, collected: Collected, now: datetime) -> Slice | None:
+    """What came back empty although each interval has a value, and is too old to be awaited; None: nothing did."""
+    if (
+        stream.offers is None
+        or stream.quiet is not None
+        or stream.conditional
+        or collected.outcome != "covered"
+    ):
+        return None
+    start = collected.slice.range.start
+    end = min(wanted.range.end, floor(now - stream.settle - stream.patience, stream.grain))
+    over = TimeRange(start, end) if start < end else None
+    have = {(record.partition, floor(record.cursor, stream.grain)) for record, _ in collected.records}
+    found = {p: list(_empty(stream, p, over, have, now)) for p in wanted.partitions}
+    runs = [run for mine in found.values() for run in mine]
+    if not runs:
+        return None
+    both_ends = TimeRange(min(run.start for run in runs), max(run.end for run in runs))
+    return Slice(tuple(p for p, mine in found.items() if mine), both_ends)
 
 
 def _empty(

@@ -2,7 +2,8 @@
 
 Before an old gap is healed, the last interval known before it is asked for again, in the same call: an
 upstream that no longer tells what it told may fill the gap with anything. What it tells twice in a row
-with the same difference is taken as a correction, and becomes a revision.
+with the same difference is taken as a correction, and becomes a revision. So with what it leaves out: a hole in
+an old range is believed when it is told twice; in a young one the interval is awaited.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
-from ray_app.collect.collector import beside, collect, failure
+from ray_app.collect.collector import beside, collect, failure, holes
 from ray_app.collect.saving import Commits, save
 from ray_app.model.clock import Clock
 from ray_app.model.collected import Collected
@@ -84,6 +85,7 @@ class Filling:
             collected = await collect(self.source, self.stream, asked, api)
             if disputed := self._compare(known, collected):
                 raise Transient(self.source.name, disputed)
+            again = await self._second_look(asked, collected, api)
         except NotOffered as error:
             self.note(error)
             gone = self.skip(wanted, error) if self.skip else self._failure(wanted, error)
@@ -100,8 +102,13 @@ class Filling:
             self.note(error)
             return Filled("not_kept", error=error)
         more = beside(self.stream, asked, collected, self.clock.now())
-        stored = await save(self.books, [collected, *more], self.clock, self.note)
+        stored = await save(self.books, [collected, *again, *more], self.clock, self.note)
         return Filled("filled", collected, stored)
+
+    async def _second_look(self, asked: Slice, collected: Collected, api: Api) -> list[Collected]:
+        """What an old range leaves out is believed when it is left out twice. Raises UpstreamError."""
+        lacking = holes(self.stream, asked, collected, self.clock.now())
+        return [] if lacking is None else [await collect(self.source, self.stream, lacking, api)]
 
     def _failure(self, wanted: Slice, error: UpstreamError) -> Collected:
         return failure(self.source, self.stream, wanted, error, self.clock.now())

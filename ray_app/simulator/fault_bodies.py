@@ -11,6 +11,8 @@ from typing import Any
 from ray_app.simulator.faults import Rule
 from ray_app.simulator.noise import fraction
 
+MOMENT_MS = 60_000  # a point that is younger is of this moment, beside the grid of the others
+
 
 def spoil(body: str, rule: Rule, now_ms: int) -> str:
     """The answer's text as the fault tells it. Faults that are no matter of the body change nothing."""
@@ -87,12 +89,12 @@ def _holes(body: Any, rule: Rule, _: int) -> Any:
     return body
 
 
-def _first_tick(body: Any, _: Rule, __: int) -> Any:
-    series = _series(body)
-    for points in series:
-        if points and len(points[-1]) == 5:
+def _first_tick(body: Any, _: Rule, now_ms: int) -> Any:
+    """Of the candle that forms (its time is its end), and of the point of this moment."""
+    for points in _series(body):
+        if points and len(points[-1]) == 5 and points[-1][0] > now_ms:
             points[-1][2:] = [points[-1][1]] * 3
-        elif len(points) > 1:
+        elif len(points) > 1 and len(points[-1]) == 2 and points[-1][0] > now_ms - MOMENT_MS:
             points[-1][1] = points[-2][1]
     return body
 

@@ -29,7 +29,7 @@ CATALOGUE: Mapping[str, str] = {
     "F12": "absent values: kind=null, missing or empty; share=0.2",
     "F13": "times in series: kind=duplicated, backwards or shuffled; share=0.05",
     "F14": "points or rows left out: share=0.2",
-    "F15": "the last candle or point told from its first tick only",
+    "F15": "the candle that forms, or the point of this moment, told from its first tick only",
     "F16": "revised history: values times factor=1.001 in share=0.1 of points older than age=3600 s",
     "F17": "an id is unknown, or renamed: id=..., renamed_to=...",
     "F19": "the answer is cut to rows=100",

@@ -92,6 +92,8 @@ async def fetch(api: Api, wanted: Slice) -> AsyncIterator[Page]:
     for _ in range(MOST_PAGES):
         page = await api.get(path, limit=PAGE, raw_json=1, **asked)
         yield page
+        if not asked and not listed(page):  # a subreddit without any post is not among ours
+            raise Transient("reddit", "an empty listing of the newest posts")
         times, after = times_of(page), page.json()["data"].get("after")
         if after is None or (times and times[-1] < wanted.range.start):
             return
@@ -231,6 +233,7 @@ POSTS = Stream(
     offers=2
     * DAY,  # what 1000 posts hold in the busiest of them; older days would page through all newer ones
     settle=5 * MINUTE,  # listings are cached for a while
+    patience=60 * MINUTE,  # at times for longer: a half-hour without posts is looked at again
     independent=True,
     largest=8 * 2**20,
     about={name: About(title=f"r/{name} ({kind})") for name, kind in SUBREDDITS.items()},

@@ -88,7 +88,7 @@ class Facts:
                 )
             ).scalars()
         )
-        fresh = [c for c in collected if c.hash not in known]
+        fresh = list({c.hash: c for c in collected if c.hash not in known}.values())  # each once
         done.slices = len(fresh)
         page_ids = await self._pages(connection, fresh)
         for one in fresh:

@@ -200,6 +200,7 @@ PRESENT = replace(RATES, offers=None, every=POLL, grain=POLL, longest_slice=POLL
 
 async def test_what_was_not_asked_in_time_is_lost_once(tmp_path: Path, prepared_sqlite: Path):
     async with collecting(tmp_path, prepared_sqlite, PRESENT) as it:
+        it.upstream.values |= {("a", T0 + n * POLL): "1" for n in range(12)}
         await it.cycle(T0 + MINUTE)
         await it.cycle(T0 + POLL + MINUTE)
         assert {outcome for _, outcome, _ in await it.tried()} == {"covered"}
@@ -210,6 +211,22 @@ async def test_what_was_not_asked_in_time_is_lost_once(tmp_path: Path, prepared_
         assert lines == [(down, "lost", "not asked in time, and the upstream tells only the present")]
         assert await it.covered() == (TimeRange(T0, T0 + 12 * POLL),)
         assert await it.states(down) == [(down, "lost")]
+
+
+async def test_an_answer_without_anything_is_asked_for_again_while_the_present_lasts(
+    tmp_path: Path, prepared_sqlite: Path
+):
+    async with collecting(tmp_path, prepared_sqlite, PRESENT) as it:
+        assert await it.cycle(T0 + MINUTE)  # failed: it will be tried again soon
+        (line,) = await it.tried()
+        assert line[1:] == ("failed", "Transient: told nothing of any of the 1 asked for")
+        it.upstream.values["a", T0] = "1"
+        assert not await it.cycle(T0 + 2 * MINUTE)
+        assert [fact.cursor for fact in await it.facts()] == [T0]
+        await it.cycle(T0 + POLL + MINUTE)
+        await it.cycle(T0 + 2 * POLL + HOUR)
+        second = TimeRange(T0 + POLL, T0 + 2 * POLL)
+        assert await it.states(second) == [(second, "lost")]
 
 
 async def test_what_rolled_off_the_offer_is_lost_once(tmp_path: Path, prepared_sqlite: Path):
@@ -240,7 +257,7 @@ async def test_many_gaps_that_are_lost_are_all_written_down(tmp_path: Path, prep
             assert [line[0] for line in lines] == [TimeRange(T0, T0 + 4 * POLL)], name
 
 
-ALONE = replace(PRESENT, independent=True)
+ALONE = replace(PRESENT, independent=True, quiet=DAY)  # like feeds
 
 
 def refuse() -> bytes:
@@ -328,7 +345,7 @@ async def ask_feed(api: Any, wanted: Slice) -> AsyncIterator[Page]:
 
 async def test_a_feed_that_could_not_be_read_is_asked_for_whole_again(tmp_path: Path, prepared_sqlite: Path):
     """Otherwise "not modified" would account for what nobody has read."""
-    stream = replace(PRESENT, conditional=True, fetch=ask_feed)
+    stream = replace(PRESENT, conditional=True, quiet=DAY, fetch=ask_feed)
     async with collecting(tmp_path, prepared_sqlite, stream) as it:
         broken = told(b"<html>maintenance</html>", etag='"1"')
         it.upstream.answers["a"] = lambda: (

@@ -183,6 +183,37 @@ async def test_in_a_call_for_many_one_that_differs_holds_up_its_call(tmp_path: P
         assert await revisions(it, "c") == dict.fromkeys(range(4, 8), (0, "1"))
 
 
+async def test_a_hole_in_an_old_range_is_believed_when_it_is_told_twice(it: Small):
+    it.upstream.take("a", hours(5, 7))
+    done = await heal(filling(it))
+    assert it.asked() == [("a", hours(3, 8)), ("a", hours(5, 7))]
+    assert done.ended == "filled"
+    assert await it.states(hours(4, 8)) == [
+        (hours(4, 5), "collected"), (hours(5, 7), "empty_upstream"), (hours(7, 8), "collected"),
+    ]  # fmt: skip
+
+
+async def test_a_hole_that_passes_is_filled_at_the_second_look(it: Small):
+    it.upstream.take("a", hours(5, 7))
+
+    def once() -> bytes:
+        del it.upstream.answers["a"]
+        answer = it.upstream.answer(it.server.seen[-1])
+        it.upstream.put("a", hours(5, 7))
+        return answer
+
+    it.upstream.answers["a"] = once
+    await heal(filling(it))
+    assert await revisions(it) == HEALED
+    assert await it.states(hours(4, 8)) == [(hours(4, 8), "collected")]
+
+
+async def test_what_may_be_quiet_is_not_asked_twice(it: Small):
+    it.upstream.take("a", hours(5, 7))
+    await heal(filling(it, replace(RATES, quiet=DAY)))
+    assert it.asked() == [("a", hours(3, 8))]
+
+
 async def test_where_many_of_a_call_are_corrected_the_second_answer_is_believed_too(
     tmp_path: Path, prepared_sqlite: Path
 ):

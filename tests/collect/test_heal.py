@@ -10,7 +10,7 @@ import pytest
 
 from ray_app.collect.filling import Filled, Filling
 from ray_app.collect.heal import SECOND_LOOK, Repair, repair, repairs
-from ray_app.model.source import Stream
+from ray_app.collect.planner import ALL_LIVE
 from tests.collect.small import HOUR, RATES, T0, Small, collecting, hours
 from tests.connect.served import told
 
@@ -34,7 +34,7 @@ async def it(tmp_path: Path, prepared_sqlite: Path) -> AsyncIterator[Small]:
 async def round_of(it: Small) -> list[tuple[Repair, Filled, datetime]]:
     """One round, as a command of its own would do it; each gap as it was told, with the time."""
     stream, out = it.running.stream, list[tuple[Repair, Filled, datetime]]()
-    streams: list[tuple[Stream, tuple[str, ...]]] = [(stream, ("a",))]
+    streams = [(stream, ("a",), ALL_LIVE)]
     done = {stream.name: await it.books.coverage(it.running.name, hours(0, 10))}
     filling = Filling(
         source=it.running.source, stream=stream, books=it.books, api=it.running.api, clock=it.clock

@@ -95,7 +95,8 @@ def test_only_settled_intervals_within_reach_are_on_offer():
     assert on_offer(BARS, NOW, 5 * HOUR) == hours(6, 10)
     assert on_offer(BARS, T0 + 10 * HOUR + 15 * MINUTE, 5 * HOUR) == hours(6, 9)
     assert on_offer(BARS, T0 + 10 * HOUR + 16 * MINUTE, 5 * HOUR) == hours(6, 10)
-    assert on_offer(BARS, NOW, 20 * MINUTE) is None
+    assert on_offer(BARS, NOW, 20 * MINUTE) == hours(6, 10)  # back to what is awaited
+    assert on_offer(replace(BARS, patience=timedelta(0)), NOW, 20 * MINUTE) is None
 
 
 def test_retention_bounds_what_is_on_offer():

@@ -90,7 +90,7 @@ async def test_an_empty_store_is_filled_from_the_pages_row_by_row_equal(eventful
     assert different == [], [(one.table, one.left, one.right) for one in different]
     assert min(equal[name] for name in ("prices", "bars", "slices", "set_aside", "pages")) > 0
     outcomes = {manifest["outcome"] for manifest in eventful.store.raw.manifests()}
-    assert outcomes == {"covered", "failed", "not_offered", "lost"}
+    assert outcomes == {"covered", "failed", "not_offered", "lost", "awaited"}
     late = [m for m in eventful.store.raw.manifests() if m["received_at"] > m["first_at"]]
     assert {manifest["outcome"] for manifest in late} >= {"covered", "failed"}
     assert any(fact.revision for fact in await eventful.facts())

@@ -116,6 +116,7 @@ CHART = Stream(
     longest_slice=90 * DAY,
     offers=FIRST_HOURLY_POINT,
     settle=CHART_CACHED,
+    patience=13 * HOUR,  # two more looks: there is a point in each hour
     required=False,
 )
 BARS = Stream(
@@ -132,6 +133,7 @@ BARS = Stream(
     longest_slice=31 * DAY,
     offers=FIRST_CANDLE,
     settle=CACHED,
+    patience=3 * HOUR,  # an hour that it leaves out is asked for again
     parser="hours/1",
 )
 BARS_OF_HALVES = replace(
