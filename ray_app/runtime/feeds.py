@@ -6,7 +6,6 @@ from typing import Any
 from ray_app.collect.filling import Apis
 from ray_app.collect.listening import Listening
 from ray_app.connect.api import SIMULATED
-from ray_app.connect.socket import opener
 from ray_app.model.clock import Clock
 from ray_app.model.feed import Feed
 from ray_app.model.timerange import ALWAYS
@@ -41,7 +40,7 @@ def listenings(
             books=books,
             events=Passing(redis),
             keep=node.store.raw.keep,
-            connect=opener(assigned.source.name, simulated=node.simulated),
+            connect=node.sockets(assigned.source.name, simulated=node.simulated),
             api=api,
             clock=node.clock,
             wall=wall,

@@ -12,9 +12,11 @@ from ray_app.collect.running import Status
 from ray_app.connect.addresses import address_of
 from ray_app.connect.api import HttpApi, HttpClient, Validators
 from ray_app.connect.signing import Signing, signing_for
+from ray_app.connect.socket import opener
 from ray_app.model.clock import Clock
 from ray_app.model.collected import Collected, Lease
 from ray_app.model.declared import declare, schedule
+from ray_app.model.feed import Connect
 from ray_app.model.quota import Priority, Turns
 from ray_app.model.source import Plan, Source, Stream
 from ray_app.model.symbols import Registry
@@ -62,6 +64,7 @@ class Node:
     redis_url: str
     release: str
     http: HttpClient
+    sockets: Callable[..., Connect] = opener
     _signing: dict[str, Signing] = field(default_factory=dict, repr=False)
     _validators: Validators = field(default_factory=dict, repr=False)
 

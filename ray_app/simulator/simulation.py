@@ -1,5 +1,6 @@
 """Everything that one running simulator consists of."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from ray_app.simulator.clock import VirtualClock
@@ -31,6 +32,7 @@ class Simulation:
         self.limits = Limits(config.limits)
         self.ledger = Ledger(self.clock)
         self.faults = Faults(config.seed)
+        self.beat: Callable[[], Awaitable[None]] | None = None  # between looks of streams at the clock
         if config.faults == "weather":
             for rule in WEATHER:
                 self.faults.add(rule)

@@ -13,23 +13,29 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
+from ray_app.model.source import Stream
 from ray_app.observe.log import set_level
+from ray_app.runtime.opening import Assigned
 from tests.soak.prove import Account, account, differences
 from tests.soak.world import FAULTS, world
 
+Streams = list[tuple[Assigned, Stream]]
 HEALING = timedelta(hours=3)  # without faults at the end, so that what can be healed is
 MEMORY = (
     Path("/dev/shm") if Path("/dev/shm").is_dir() else None
 )  # a soak proves what is written, not that the disk is
 
 
-async def run(days: float, seed: int, series: int, *, stormy: bool, quick: bool) -> tuple[Account, list[str]]:
-    """One run; its account, and the streams whose values are of the moment of asking."""
+async def run(
+    days: float, seed: int, series: int, sources: str, *, stormy: bool, quick: bool
+) -> tuple[Account, Streams]:
+    """One run; its account, and the streams."""
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
-        async with world(Path(folder), seed, series, FAULTS if stormy else (), quick=quick) as made:
+        async with world(Path(folder), seed, series, FAULTS if stormy else (), sources, quick=quick) as made:
             left = timedelta(days=days)
             while left > timedelta(0):
+                _say(f"{'stormy' if stormy else 'calm'}: {made.clock.now():%Y-%m-%d %H:%M}, {left} to go")
                 step = min(left, timedelta(hours=chance.uniform(3, 18)))
                 await made.pass_time(step)
                 left -= step
@@ -42,25 +48,34 @@ async def run(days: float, seed: int, series: int, *, stormy: bool, quick: bool)
             made.simulation.faults.clear()
             await made.pass_time(HEALING + left)
             assert made.node is not None
-            moment = [
-                f"{a.source.name}.{s.name}" for a, s in made.node.streams() if s.offers is None or s.restated
-            ]
-            return await account(made.node, made.simulation), moment
+            return await account(made.node, made.simulation), made.node.streams()
 
 
-def calm_in_a_process(days: float, seed: int, series: int, *, quick: bool) -> "subprocess.Popen[str]":
+def _say(progress: str) -> None:
+    if sys.stderr.isatty() or "--progress" in sys.argv:
+        print(progress, file=sys.stderr, flush=True)
+
+
+def calm_in_a_process(
+    days: float, seed: int, series: int, sources: str, *, quick: bool
+) -> "subprocess.Popen[str]":
     """The run without faults, beside the other one: a machine has two cores."""
-    command = [sys.executable, "-m", "tests.soak", "--calm", "--days", str(days)] + ["--quick"] * quick
+    flags = ["--quick"] * quick + ["--progress"] * ("--progress" in sys.argv)
+    command = [sys.executable, "-m", "tests.soak", "--calm", "--days", str(days), *flags]
     return subprocess.Popen(
-        [*command, "--seed", str(seed), "--series", str(series)], stdout=subprocess.PIPE, text=True
+        [*command, "--seed", str(seed), "--series", str(series), "--sources", sources],
+        stdout=subprocess.PIPE,
+        text=True,
     )
 
 
-def soak(days: float, seed: int, series: int, *, quick: bool) -> tuple[Account, Account, list[str]]:
+def soak(
+    days: float, seed: int, series: int, *, quick: bool, sources: str = "all"
+) -> tuple[Account, Account, list[str]]:
     """Both runs; (calm, stormy, what differs)."""
-    other = calm_in_a_process(days, seed, series, quick=quick)
+    other = calm_in_a_process(days, seed, series, sources, quick=quick)
     try:
-        stormy, moment = asyncio.run(run(days, seed, series, stormy=True, quick=quick))
+        stormy, streams = asyncio.run(run(days, seed, series, sources, stormy=True, quick=quick))
         told, _ = other.communicate()
     finally:
         other.kill()
@@ -68,7 +83,9 @@ def soak(days: float, seed: int, series: int, *, quick: bool) -> tuple[Account, 
     if other.returncode:
         raise RuntimeError("the run without faults failed; its error is above")
     calm = Account.of_json(json.loads(told.splitlines()[-1]))
-    return calm, stormy, differences(calm, stormy, frozenset(moment))
+    moment = frozenset(f"{a.source.name}.{s.name}" for a, s in streams if s.offers is None or s.restated)
+    quiet = frozenset(f"{a.source.name}.{s.name}" for a, s in streams if s.quiet is not None)
+    return calm, stormy, differences(calm, stormy, moment, quiet)
 
 
 def main() -> int:
@@ -76,17 +93,21 @@ def main() -> int:
     parser.add_argument("--days", type=float, default=30)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--series", type=int, default=2, help="of each stream, at most")
+    parser.add_argument("--sources", default="all", help="their names, separated by commas")
     parser.add_argument(
         "--quick", action="store_true", help="nothing more often than every quarter of an hour"
     )
+    parser.add_argument("--progress", action="store_true", help="say how far it is, also into a file")
     parser.add_argument("--calm", action="store_true", help="only the run without faults; prints its account")
     args = parser.parse_args()
     set_level("ERROR")
     if args.calm:
-        found, _ = asyncio.run(run(args.days, args.seed, args.series, stormy=False, quick=args.quick))
+        found, _ = asyncio.run(
+            run(args.days, args.seed, args.series, args.sources, stormy=False, quick=args.quick)
+        )
         print(json.dumps(found.as_json()))
         return 0
-    calm, stormy, differ = soak(args.days, args.seed, args.series, quick=args.quick)
+    calm, stormy, differ = soak(args.days, args.seed, args.series, quick=args.quick, sources=args.sources)
     for name, one in (("without faults", calm), ("with faults", stormy)):
         print(f"{name}: {one.calls} calls, {len(one.facts)} facts, {one.expected} intervals due")
         print("  " + ", ".join(f"{state} {count}" for state, count in sorted(one.states.items())))

@@ -1,17 +1,21 @@
 """Virtual time that jumps: from one due moment to the next, whenever nothing else is left to do.
 
-The node and the simulator live in one event loop. As long as a request, a transaction or a thread is under
-way, time stands still; so a month takes as long as its work, and the same seed gives the same month.
+The node and the simulator live in one event loop and one thread: SQLite and files are used where they are
+asked for, since to hand each statement to a thread and back costs more than the statement. As long as a
+request is under way, time stands still; so a month takes as long as its work, and the same seed gives the same month.
 """
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import Any
 
+import aiosqlite
 import httpx
 from sqlalchemy import event
 
@@ -20,53 +24,84 @@ from ray_app.store.engine import Database
 
 
 class Busy:
-    """What is under way outside the event loop's own queue."""
+    """Requests under way: from the first byte sent to the last one read."""
 
     def __init__(self) -> None:
-        self.jobs = 0
+        self._jobs = 0
+        self.idle = asyncio.Event()
+        self.idle.set()
 
-    def watch(self, database: Database) -> None:
-        """A connection that is checked out is a transaction under way."""
-        event.listen(database.engine.sync_engine, "checkout", lambda *_: self._more())
-        event.listen(database.engine.sync_engine, "checkin", lambda *_: self._less())
+    def more(self) -> None:
+        self._jobs += 1
+        self.idle.clear()
 
-    def _more(self) -> None:
-        self.jobs += 1
-
-    def _less(self) -> None:
-        self.jobs -= 1
+    def less(self) -> None:
+        self._jobs -= 1
+        if not self._jobs:
+            self.idle.set()
 
 
-class CountingThreads(ThreadPoolExecutor):
-    """The loop's threads, counted from submission to the end."""
+class AtOnce(ThreadPoolExecutor):
+    """The loop's threads: there are none, what is handed to them is done on the spot."""
 
-    def __init__(self, busy: Busy, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(max_workers=4)
-        self._busy, self._loop = busy, loop
-
-    def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
-        self._busy.jobs += 1
-        job = super().submit(*args, **kwargs)
-        job.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._done))
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        job: Future[Any] = Future()
+        try:
+            job.set_result(function(*args, **kwargs))
+        except BaseException as error:  # noqa: BLE001  # it is raised where the result is asked for
+            job.set_exception(error)
         return job
 
-    def _done(self) -> None:
-        self._busy.jobs -= 1
+
+class _Queue:
+    """What a connection hands its thread, done on the spot."""
+
+    def put_nowait(self, job: tuple[asyncio.Future[Any] | None, Callable[[], Any]]) -> None:
+        future, function = job
+        try:
+            result = function()
+        except BaseException as error:
+            if future is None:
+                raise
+            future.set_exception(error)
+        else:
+            if future is not None:
+                future.set_result(result)
+
+
+class _Connection(aiosqlite.Connection):
+    """A connection of SQLite without a thread."""
+
+    def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
+        super().__init__(connector, iter_chunk_size=64)
+        self._tx = _Queue()  # type: ignore[assignment]  # all that is asked of a queue here
+
+    def __await__(self) -> Generator[Any, None, aiosqlite.Connection]:
+        return self._connect().__await__()
+
+
+def without_threads(database: Database) -> None:
+    """Let the database, an SQLite file, be used in the thread of the event loop."""
+
+    def connecting(_dialect: Any, _record: Any, _args: Any, options: dict[str, Any]) -> None:
+        options["async_creator_fn"] = lambda *a, **k: _Connection(partial(sqlite3.connect, *a, **k))
+
+    event.listen(database.engine.sync_engine, "do_connect", connecting)
 
 
 class CountingTransport(httpx.AsyncHTTPTransport):
-    """Real HTTP, counted from the first byte sent to the last one read."""
+    """Real HTTP, counted."""
 
     def __init__(self, busy: Busy) -> None:
         super().__init__(limits=httpx.Limits(max_connections=None, max_keepalive_connections=64))
         self._busy = busy
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self._busy.jobs += 1
+        self._busy.more()
         try:
             answer = await super().handle_async_request(request)
         except BaseException:
-            self._busy.jobs -= 1
+            self._busy.less()
             raise
         assert isinstance(answer.stream, httpx.AsyncByteStream)
         answer.stream = _CountedStream(answer.stream, self._busy)
@@ -84,7 +119,7 @@ class _CountedStream(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         if self._open:
             self._open = False
-            self._busy.jobs -= 1
+            self._busy.less()
         await self._stream.aclose()
 
 
@@ -131,9 +166,6 @@ class EventClock:
         ready: Any = getattr(asyncio.get_running_loop(), "_ready")  # noqa: B009  # the loop tells it nowhere else
         still = 0
         while still < 3:
+            await self._busy.idle.wait()
             await asyncio.sleep(0)
-            if self._busy.jobs:
-                await asyncio.sleep(0.0005)
-                still = 0
-            else:
-                still = still + 1 if not ready else 0
+            still = still + 1 if self._busy.idle.is_set() and not ready else 0

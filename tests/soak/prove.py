@@ -2,8 +2,10 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+
+from sqlalchemy import select
 
 from ray_app.model.completeness import spans, totals
 from ray_app.model.declared import record_of, schedule
@@ -12,12 +14,18 @@ from ray_app.model.texts import Post
 from ray_app.model.timerange import TimeRange, floor
 from ray_app.runtime.opening import Node
 from ray_app.simulator.simulation import Simulation
+from ray_app.store.reading import Fact, fact_of, facts_of
+from ray_app.store.tables import FACTS, pages, series
 
 # What depends on the second in which a poll was answered, and so may differ after a retry.
 OF_THE_MOMENT: dict[type[Record], set[str]] = {
     Post: {"likes", "replies", "shares", "views", "like_ratio", "edited"}
 }
 REFUSED_FOR_RATE = (418, 429)
+# Faults in which the upstream itself tells another value, well formed: a null, nothing at all, a correction, an
+# old market. No reader can tell; each must be told so by the very page at hand. Whatever else differs is a defect.
+TELLS_OTHERWISE = ("F12", "F16", "F20")
+SOON = timedelta(hours=4)  # twice the longest time between looks at texts
 
 Place = tuple[str, str, str]  # stream, partition, key
 
@@ -32,9 +40,13 @@ class Account:
     lost: dict[tuple[str, str], list[tuple[str, str]]] = field(default_factory=dict)
     facts: dict[Place, dict[str, str]] = field(default_factory=dict)
     cursors: dict[Place, str] = field(default_factory=dict)
+    found: dict[Place, str] = field(default_factory=dict)  # when each fact was received first
     refused: list[str] = field(default_factory=list)
     calls: int = 0
     faults: Counter[str] = field(default_factory=Counter)
+    told_by: dict[Place, str] = field(default_factory=dict)  # the fault that struck the page of a fact
+    earlier: dict[Place, list[dict[str, str]]] = field(default_factory=dict)  # its revisions, where struck
+    hidden: dict[str, list[str]] = field(default_factory=dict)  # by stream: when a page told otherwise
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -44,10 +56,11 @@ class Account:
             "lost": [[*place, ranges] for place, ranges in self.lost.items()],
             "facts": [[*place, values] for place, values in self.facts.items()],
             "cursors": [[*place, cursor] for place, cursor in self.cursors.items()],
+            "found": [[*place, moment] for place, moment in self.found.items()],
             "refused": self.refused,
             "calls": self.calls,
             "faults": dict(self.faults),
-        }
+        }  # no fault strikes the run that is told to another process: told_by, earlier and hidden are empty
 
     @classmethod
     def of_json(cls, told: dict[str, Any]) -> "Account":
@@ -58,6 +71,7 @@ class Account:
             lost={(s, p): [(a, b) for a, b in ranges] for s, p, ranges in told["lost"]},
             facts={(s, p, k): values for s, p, k, values in told["facts"]},
             cursors={(s, p, k): cursor for s, p, k, cursor in told["cursors"]},
+            found={(s, p, k): moment for s, p, k, moment in told["found"]},
             refused=told["refused"],
             calls=told["calls"],
             faults=Counter(told["faults"]),
@@ -67,6 +81,9 @@ class Account:
 async def account(node: Node, simulation: Simulation) -> Account:
     """Read everything back from the store and from the simulator's ledger."""
     out, now = Account(), node.clock.now()
+    slowed = {state.scope for state in await node.store.quotas.states(now) if state.learned is not None}
+    slow = {f"{a.source.name}.{s.name}" for a, s in node.streams() if a.scope in slowed}
+    struck = await _struck(node, simulation, out)
     for name, declared in (await node.store.catalog.streams()).items():
         record, expected = record_of(declared), schedule(declared)
         begin = floor(expected.wanted_from, expected.grain) + expected.grain
@@ -80,12 +97,14 @@ async def account(node: Node, simulation: Simulation) -> Account:
             out.expected += (over.end - over.start) // expected.grain
             for span in mine:
                 where = f"{name} {partition} {span.range.start:%d %H:%M} {span.state}: {span.reason}"
-                if span.state == "failed" or (span.state in ("late", "lost") and not span.reason):
+                # Where refusals taught a lower limit, that is why something waits for its turn.
+                unsaid = span.state == "lost" or (span.state == "late" and name not in slow)
+                if span.state == "failed" or (unsaid and not span.reason):
                     out.unexplained.append(where)
                 if span.state == "lost":
                     ends = (span.range.start.isoformat(), span.range.end.isoformat())
                     out.lost.setdefault((name, partition), []).append(ends)
-            await _facts(node, out, name, record, partition, now)
+            await _facts(node, out, name, record, partition, struck)
     for arrival in simulation.ledger.arrivals():
         out.calls += 1
         if arrival.fault is not None:
@@ -95,22 +114,61 @@ async def account(node: Node, simulation: Simulation) -> Account:
     return out
 
 
+async def _struck(node: Node, simulation: Simulation, out: Account) -> dict[int, str]:
+    """The pages (by number) that a fault told otherwise. Time stands still while a request is under way."""
+    by_moment: dict[int, list[tuple[str, str]]] = {}
+    for arrival in simulation.ledger.arrivals():
+        if arrival.fault in TELLS_OTHERWISE:
+            by_moment.setdefault(arrival.at_ms, []).append((arrival.path, arrival.fault))
+    struck: dict[int, str] = {}
+    async with node.store.database.read() as connection:
+        for row in await connection.execute(
+            select(pages.c.id, pages.c.stream, pages.c.path, pages.c.asked_at)
+        ):
+            for path, fault in by_moment.get(round(row.asked_at.timestamp() * 1000), ()):
+                if path.endswith(row.path):
+                    struck[row.id] = fault
+                    out.hidden.setdefault(row.stream, []).append(row.asked_at.isoformat())
+    return struck
+
+
 async def _facts(
-    node: Node, out: Account, name: str, record: type[Record], partition: str, now: datetime
+    node: Node, out: Account, name: str, record: type[Record], partition: str, struck: dict[int, str]
 ) -> None:
-    ever = TimeRange(datetime(1900, 1, 1, tzinfo=now.tzinfo), now)
-    moving = OF_THE_MOMENT.get(record, set())
-    for fact in await node.store.reading.between(record, name, [partition], ever):
-        place = (name, partition, str(fact.key))
-        out.facts[place] = {k: str(v) for k, v in sorted(fact.values.items()) if k not in moving}
+    """Every fact as it stands, when it was found, and whether a page told it otherwise."""
+    table = FACTS[record]
+    query = (
+        facts_of(record)
+        .add_columns(table.c.page)
+        .where(series.c.stream == name, series.c.partition == partition)
+        .order_by(table.c[record.keyed_by()], table.c.revision)
+    )
+    revisions: dict[Place, list[tuple[Fact, int]]] = {}
+    async with node.store.database.read() as connection:
+        for row in (await connection.execute(query)).mappings():
+            fact = fact_of(record, dict(row))
+            revisions.setdefault((name, partition, str(fact.key)), []).append((fact, row["page"]))
+    for place, told in revisions.items():
+        fact, page = told[-1]
+        out.facts[place] = _values(record, fact.values)
         out.cursors[place] = fact.cursor.isoformat()
+        out.found[place] = told[0][0].received_at.isoformat()
+        if page in struck:
+            out.told_by[place] = struck[page]
+            out.earlier[place] = [_values(record, one.values) for one, _ in told]
 
 
-def differences(calm: Account, stormy: Account, of_the_moment: frozenset[str]) -> list[str]:
+def _values(record: type[Record], values: dict[str, Any]) -> dict[str, str]:
+    moving = OF_THE_MOMENT.get(record, set())
+    return {k: str(v) for k, v in sorted(values.items()) if k not in moving}
+
+
+def differences(calm: Account, stormy: Account, moment: frozenset[str], quiet: frozenset[str]) -> list[str]:
     """Facts that differ between a run without faults and one with, outside of what is marked lost.
 
-    Streams `of_the_moment` tell only the present, or tell the last days anew: there a fact must be there, but
-    its value is of the moment in which it was asked for.
+    Streams of the `moment` tell only the present, or tell the last days anew: there a fact must be there, but
+    its value is of the moment in which it was asked for. `quiet` streams may have nothing to tell: there a page
+    that tells nothing, or an old listing, is believed. What a page told otherwise is left out, if it is so.
     """
     out = []
     for place, values in calm.facts.items():
@@ -118,18 +176,49 @@ def differences(calm: Account, stormy: Account, of_the_moment: frozenset[str]) -
         if place in stormy.facts:
             if "True" in (values.get("deleted"), stormy.facts[place].get("deleted")):
                 continue  # gone upstream; when that is noticed depends on when it was asked
-            if stream not in of_the_moment and stormy.facts[place] != values:
-                out.append(f"{stream} {partition} {key}: {values} became {stormy.facts[place]}")
-        elif not _lost(stormy, stream, partition, calm.cursors[place]):
+            if stream in moment or stormy.facts[place] == values or explained(calm, stormy, place):
+                continue
+            fault = stormy.told_by.get(place, "no fault")
+            out.append(f"{stream} {partition} {key} ({fault}): {values} became {stormy.facts[place]}")
+        elif not (_lost(calm, stormy, place) or (stream in quiet and _hidden(calm, stormy, place))):
             out.append(f"{stream} {partition} {key}: missing, and not marked lost")
     more = stormy.facts.keys() - calm.facts.keys()
     out += [
         f"{' '.join(place)}: there only with faults"
         for place in sorted(more)
-        if not _lost(calm, place[0], place[1], stormy.cursors[place])
+        if not _lost(stormy, calm, place)
     ]
     return out
 
 
-def _lost(account: Account, stream: str, partition: str, cursor: str) -> bool:
-    return any(start <= cursor < end for start, end in account.lost.get((stream, partition), []))
+def explained(calm: Account, stormy: Account, place: Place) -> bool:
+    """Whether a fault that tells otherwise made the difference, and what is kept shows it.
+
+    F12: only nulls differ. F16: the value is a correction of one that is kept too, or the first that was told.
+    F20: the fact itself says how old it is.
+    """
+    fault, right, kept = stormy.told_by.get(place), calm.facts[place], stormy.facts[place]
+    differing = {name for name in right if kept.get(name) != right[name]}
+    match fault:
+        case "F12":
+            return all(kept.get(name) == "None" for name in differing)
+        case "F16":
+            return right in stormy.earlier[place] or len(stormy.earlier[place]) == 1
+        case "F20":
+            return kept.get("updated_at", "") < right.get("updated_at", "")
+    return False
+
+
+def _lost(there: Account, gone: Account, place: Place) -> bool:
+    """Whether one run marked lost the interval in which the other has the fact, or found it."""
+    stream, partition, _ = place
+    moments = there.cursors[place], there.found[place]
+    spans = gone.lost.get((stream, partition), [])
+    return any(start <= moment < end for start, end in spans for moment in moments)
+
+
+def _hidden(calm: Account, stormy: Account, place: Place) -> bool:
+    """Whether a page of the stream told otherwise soon after the text was written: nothing, or an old listing."""
+    since = datetime.fromisoformat(calm.cursors[place])
+    struck = [datetime.fromisoformat(moment) for moment in stormy.hidden.get(place[0], [])]
+    return any(since <= moment <= since + SOON for moment in struck)

@@ -12,5 +12,16 @@ def test_two_days_of_faults_and_kills_leave_nothing_unexplained_and_nothing_wron
     assert stormy.unexplained == calm.unexplained == []
     assert stormy.refused == calm.refused == []
     assert sum(stormy.states.values()) == stormy.expected == calm.expected > 1000
-    assert len(stormy.faults) >= 8, stormy.faults
+    assert len(stormy.faults) >= 14, stormy.faults
     assert stormy.calls > calm.calls
+
+
+@pytest.mark.slow
+def test_a_socket_that_is_cut_holed_and_garbled_leaves_every_minute_as_it_was():
+    calm, stormy, differ = soak(days=0.3, seed=2, series=1, quick=False, sources="binance")
+    assert differ == []
+    assert stormy.unexplained == calm.unexplained == []
+    assert stormy.refused == calm.refused == []
+    minutes = [place for place in calm.facts if place[0] == "binance.bars_1m"]
+    assert len(minutes) >= 7 * 60
+    assert any(fault.startswith("F26") for fault in stormy.faults), stormy.faults

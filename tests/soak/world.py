@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ray_app.model.clock import SystemClock
 from ray_app.model.quota import Turns
 from ray_app.model.source import Stream
 from ray_app.model.symbols import Registry, load_registry
+from ray_app.model.timerange import floor
 from ray_app.runtime.collector import Shard
 from ray_app.runtime.keeper import keeper_for
 from ray_app.runtime.opening import Assigned, Node
@@ -27,14 +29,20 @@ from ray_app.simulator.config import SimulatorConfig
 from ray_app.simulator.server import address, app_of, listen
 from ray_app.simulator.simulation import Simulation
 from ray_app.store.store import Store
-from tests.soak.clock import Busy, CountingThreads, CountingTransport, EventClock
+from tests.soak.clock import AtOnce, Busy, CountingTransport, EventClock, without_threads
+from tests.soak.socket import sockets_of
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
 COINS = ("bitcoin", "ethereum")
+# All of the catalogue but what needs a human (F08, F09), what never ends (F17, F23) and kills, which `kill` does (F27).
 FAULTS: tuple[Mapping[str, Any], ...] = (
     {"fault": "F01", "probability": 0.01},
     {"fault": "F02", "probability": 0.01},
     {"fault": "F03", "probability": 0.01},
+    {"fault": "F04", "probability": 0.005},
+    {"fault": "F05", "probability": 0.005},
+    {"fault": "F06", "path": "/binance*", "probability": 0.001},
+    {"fault": "F07", "probability": 0.0005, "parameters": {"status": 403}},
     {"fault": "F10", "probability": 0.01, "parameters": {"status": 503}},
     {"fault": "F10", "probability": 0.01, "parameters": {"status": 520, "html": True}},
     {"fault": "F11", "probability": 0.01, "parameters": {"kind": "reset"}},
@@ -42,13 +50,35 @@ FAULTS: tuple[Mapping[str, Any], ...] = (
     {"fault": "F11", "probability": 0.01, "parameters": {"kind": "empty"}},
     {"fault": "F11", "probability": 0.005, "parameters": {"kind": "gzip"}},
     {"fault": "F11", "probability": 0.002, "parameters": {"kind": "hang", "seconds": 0.05}},
-    {"fault": "F13", "probability": 0.01},
-    {"fault": "F21", "probability": 0.01},
-    {"fault": "F24", "probability": 0.01},
+    {"fault": "F12", "probability": 0.003, "parameters": {"share": 0.02}},
+    {"fault": "F12", "probability": 0.002, "parameters": {"kind": "missing", "share": 0.02}},
+    {"fault": "F12", "probability": 0.002, "parameters": {"kind": "empty"}},
+    {"fault": "F13", "probability": 0.005},
+    {"fault": "F13", "probability": 0.005, "parameters": {"kind": "backwards"}},
+    {"fault": "F13", "probability": 0.005, "parameters": {"kind": "shuffled"}},
     {"fault": "F14", "path": "/binance/*", "probability": 0.02},
     {"fault": "F14", "path": "/coinbase-ex/*", "probability": 0.02},
     {"fault": "F14", "path": "/kraken/*", "probability": 0.02},
+    {"fault": "F15", "probability": 0.005},
+    {"fault": "F16", "probability": 0.003},
+    {"fault": "F19", "probability": 0.003},
+    {"fault": "F20", "probability": 0.003},
+    {"fault": "F20", "probability": 0.002, "parameters": {"kind": "repeat"}},
+    {"fault": "F21", "probability": 0.01},
+    {"fault": "F22", "probability": 0.003},
+    {"fault": "F24", "probability": 0.005},
+    {"fault": "F24", "probability": 0.005, "parameters": {"kind": "strings"}},
+    {"fault": "F25", "probability": 0.002, "parameters": {"kind": "seconds"}},
+    {"fault": "F25", "probability": 0.002, "parameters": {"kind": "microseconds"}},
+    {"fault": "F26", "probability": 0.002, "parameters": {"kind": "gap"}},  # of the seconds of a socket
+    {"fault": "F26", "probability": 0.001, "parameters": {"kind": "json"}},
+    {"fault": "F26", "probability": 0.001, "parameters": {"kind": "duplicate"}},
+    {"fault": "F26", "probability": 0.0003, "parameters": {"kind": "stall", "seconds": 1200}},
+    {"fault": "F26", "probability": 0.0003, "parameters": {"kind": "cut"}},
+    {"fault": "F26", "probability": 0.0001, "parameters": {"kind": "shutdown", "seconds": 600}},
+    {"fault": "F26", "probability": 0.0001, "parameters": {"kind": "slow"}},
 )
+MINUTE = timedelta(minutes=1)
 
 
 @dataclass(slots=True)
@@ -60,6 +90,7 @@ class World:
     clock: EventClock
     busy: Busy
     upstreams: str
+    application: Any
     series: int  # of each stream, at most
     sources: str = "all"
     quick: bool = False  # nothing more often than every quarter of an hour
@@ -80,7 +111,7 @@ class World:
             sources=self.sources,
         )
         store = Store(settings.database, settings.raw)
-        self.busy.watch(store.database)
+        without_threads(store.database)
         http = client()
         http._transport = CountingTransport(self.busy)
         self.node = Node(
@@ -93,6 +124,7 @@ class World:
             redis_url="",
             release="soak",
             http=http,
+            sockets=sockets_of(self.application),
         )
         await store.database.prepare(simulated=True)
         await self.node.declare(self.clock.now())
@@ -106,9 +138,13 @@ class World:
         self._shard = asyncio.create_task(shard.run())
 
     def _few(self, assigned: Assigned, registry: Registry) -> Assigned:
-        """The same with fewer series and less history, and without feeds: a socket knows no virtual time."""
+        """The same with fewer series and less history."""
         streams = tuple(self._fewer(s, registry) for s in assigned.plan.streams if self._wants(s))
-        return replace(assigned, plan=replace(assigned.plan, streams=streams, feeds=()))
+        pairs = {s.name: s.partitions for s in streams}
+        feeds = tuple(
+            replace(f, partitions=pairs[f.refill]) for f in assigned.plan.feeds if f.refill in pairs
+        )
+        return replace(assigned, plan=replace(assigned.plan, streams=streams, feeds=feeds))
 
     def _wants(self, stream: Stream) -> bool:
         return not self.quick or stream.every >= timedelta(minutes=15)
@@ -159,6 +195,11 @@ async def _expire_leases(folder: Path) -> None:
     await database.close()
 
 
+async def _minute(clock: EventClock) -> None:
+    """Streams are told each whole minute, with what closed and the seconds before it."""
+    await clock.sleep_until(floor(clock.now(), MINUTE) + MINUTE)
+
+
 @contextlib.asynccontextmanager
 async def world(
     folder: Path,
@@ -171,23 +212,23 @@ async def world(
 ) -> AsyncIterator[World]:
     """A simulator that answers on a socket of this event loop, its time standing still until driven."""
     loop, busy = asyncio.get_running_loop(), Busy()
-    loop.set_default_executor(CountingThreads(busy, loop))
+    loop.set_default_executor(AtOnce())
     config = SimulatorConfig(start=START, frozen=True, seed=seed, coins=80)
     simulation = Simulation(config, SystemClock().now())
+    application = app_of(simulation)  # each upstream adds faults of its own to the catalogue
     for number, rule in enumerate(faults):
         simulation.faults.add({**rule, "seed": seed * 1000 + number})
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     server = uvicorn.Server(
-        uvicorn.Config(
-            app_of(simulation), lifespan="off", log_config=None, access_log=False, date_header=False
-        )
+        uvicorn.Config(application, lifespan="off", log_config=None, access_log=False, date_header=False)
     )
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # of older versions; a test's signals are pytest's
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]  # as above
     with listen(0) as bound:
         serving = asyncio.create_task(server.serve(sockets=[bound]))
         clock = EventClock(simulation.clock, busy)
-        made = World(folder, simulation, clock, busy, address(bound), series, sources, quick)
+        simulation.beat = partial(_minute, clock)
+        made = World(folder, simulation, clock, busy, address(bound), application, series, sources, quick)
         try:
             await made.begin()
             yield made

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from ray_app.simulator.exchanges.binance_limits import JSON
 from ray_app.simulator.exchanges.streams import Name, Ticker, due
@@ -118,7 +118,7 @@ class BinanceStreams:
         listening = asyncio.ensure_future(receive())
         try:
             while True:
-                await asyncio.wait({listening}, timeout=PULSE)
+                await self._beat(listening)
                 if listening.done():
                     message = listening.result()
                     if message["type"] == "websocket.disconnect":
@@ -136,6 +136,18 @@ class BinanceStreams:
                 told = max(told, now)
         finally:
             listening.cancel()
+
+    async def _beat(self, listening: "asyncio.Future[Message]") -> None:
+        """Until the client says something, or it is time to look at the clock again."""
+        if self._simulation.beat is None:
+            await asyncio.wait({listening}, timeout=PULSE)
+            return
+        beat = asyncio.ensure_future(self._simulation.beat())
+        either: set[asyncio.Future[Any]] = {listening, beat}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            beat.cancel()
 
     async def _tell(self, line: _Line, send: Send, second: int, brief: bool) -> None:
         """Send all that is due with a second, as far as no fault is in the way."""
