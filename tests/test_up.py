@@ -251,6 +251,29 @@ def test_ctrl_c_leaves_no_process_behind(up: Up) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("begun", ["ray_app.simulator", "valkey", "raylet/raylet"])
+def test_sigterm_during_the_start_leaves_no_process_behind(tmp_path: Path, begun: str) -> None:
+    """As soon as a process of this name runs, the start is ended."""
+    with tempfile.TemporaryDirectory() as short:
+        node = Up(tmp_path, "--demo", ray_folder=short)
+        try:
+            deadline = time.monotonic() + WITHIN
+            while not any(begun in line for line in processes(node.mark)):
+                assert time.monotonic() < deadline, node.log.read_text()
+                assert node.process.poll() is None, node.log.read_text()
+                time.sleep(0.02)
+            node.process.terminate()
+            assert node.process.wait(60) == 128 + signal.SIGTERM
+            deadline = time.monotonic() + 20
+            while processes(node.mark) and time.monotonic() < deadline:
+                time.sleep(0.2)
+            assert processes(node.mark) == []
+        finally:
+            if node.process.poll() is None:
+                node.stop()
+
+
+@pytest.mark.slow
 def test_without_demo_it_serves_the_plan_of_the_settings_and_makes_the_first_key(
     tmp_path: Path, simulate: Any
 ) -> None:

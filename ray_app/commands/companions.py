@@ -46,11 +46,12 @@ def simulator(settings: Settings, arguments: list[str], say: Say) -> Iterator[st
         str(port_file),
         *arguments,
     ]
-    with (settings.data_dir / "simulator.log").open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603  # our own simulator
-            command, stdout=log, stderr=log, start_new_session=True
-        )
+    process = None
     try:
+        with (settings.data_dir / "simulator.log").open("ab") as log:
+            process = subprocess.Popen(  # noqa: S603  # our own simulator
+                command, stdout=log, stderr=log, start_new_session=True
+            )
         deadline = time.monotonic() + 30
         while not (port_file.exists() and port_file.read_text().strip()):
             if process.poll() is not None or time.monotonic() > deadline:
@@ -59,12 +60,13 @@ def simulator(settings: Settings, arguments: list[str], say: Say) -> Iterator[st
         yield f"http://127.0.0.1:{port_file.read_text().strip()}"
     finally:
         port_file.unlink(missing_ok=True)
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 @contextlib.contextmanager
@@ -77,8 +79,7 @@ def valkey(settings: Settings, say: Say) -> Iterator[str]:
 
     say("starting Valkey")
     server = EmbeddedValkey(settings.data_dir / "valkey")
-    url = server.start()
-    try:
-        yield url
+    try:  # a start that is interrupted may have begun a process
+        yield server.start()
     finally:
         server.stop()

@@ -18,6 +18,7 @@ from typing import Any
 
 from ray_app.commands.companions import CannotStart, Say, need_port, simulator, valkey
 from ray_app.commands.progress import HISTORY, PRICE, Started
+from ray_app.commands.signals import signals_wait, stop_at_sigterm
 from ray_app.settings import PREFIX, Settings
 
 CONFIG = Path(__file__).parents[2] / "serve_config.yaml"
@@ -96,29 +97,31 @@ def ray_and_serve(settings: Settings, say: Say) -> Iterator[str]:
 
     leave_agent_port()
     folder = own_folder(settings.port)
-    context = ray.init(
-        address="local",
-        num_cpus=max(2, os.cpu_count() or 2),
-        include_dashboard=True,
-        dashboard_host="127.0.0.1",
-        dashboard_port=settings.dashboard_port,
-        object_store_memory=100 * 2**20,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        namespace="crypto-data",
-        _temp_dir=str(folder),
-    )
     address_file = folder / "ray_current_cluster"
     try:
+        with signals_wait():  # Ray leaves processes behind when it is stopped half-way
+            context = ray.init(
+                address="local",
+                num_cpus=max(2, os.cpu_count() or 2),
+                include_dashboard=True,
+                dashboard_host="127.0.0.1",
+                dashboard_port=settings.dashboard_port,
+                object_store_memory=100 * 2**20,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                namespace="crypto-data",
+                _temp_dir=str(folder),
+            )
         address_file.write_text(ray.get_runtime_context().gcs_address)
         say("starting the applications")
         deploy(settings)
         yield f"http://{context.dashboard_url}"
     finally:
-        from ray import serve
+        if ray.is_initialized():
+            from ray import serve
 
-        with contextlib.suppress(Exception), quiet():  # whatever fails here, Ray itself must still be stopped
-            serve.shutdown()  # type: ignore[no-untyped-call]  # untyped in Ray
+            with contextlib.suppress(Exception), quiet():  # whatever fails, Ray itself must still be stopped
+                serve.shutdown()  # type: ignore[no-untyped-call]  # untyped in Ray
         address_file.unlink(missing_ok=True)
         ray.shutdown()
 
@@ -228,6 +231,7 @@ def node(settings: Settings, *, demo: bool, say: Say, simulate: list[str] | None
     """A running node; leaving the context stops every process it started."""
     import asyncio
 
+    stop_at_sigterm()
     need_port("port", settings.host, settings.port)
     need_port("dashboard_port", "127.0.0.1", settings.dashboard_port)
     with contextlib.ExitStack() as stack:
