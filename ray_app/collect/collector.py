@@ -14,6 +14,7 @@ from ray_app.model.collected import Collected, Outcome, SetAside
 from ray_app.model.errors import Malformed, NotOffered, Transient, UpstreamError
 from ray_app.model.records import Record
 from ray_app.model.source import Api, Keeping, Page, Slice, Source, Stream
+from ray_app.model.threads import off_the_loop
 from ray_app.model.timerange import TimeRange, floor
 
 ENDED = "the upstream's listing ended at {}"
@@ -26,14 +27,14 @@ async def collect(source: Source, stream: Stream, wanted: Slice, api: Api) -> Co
         asked = api.keeping(partial(kept, stream, wanted))
     pages = [page async for page in stream.fetch(asked, wanted)]
     since = stream.reached(pages, wanted) if stream.reached else wanted.range.start
-    if since <= wanted.range.start:
-        found = parsed(source, stream, wanted, pages)
+    if since < wanted.range.end:
+        told = Slice(wanted.partitions, TimeRange(max(since, wanted.range.start), wanted.range.end))
+        size = sum(len(page.body) for page in pages)
+        found = await off_the_loop(parsed, source, stream, told, pages, size=size)
         if stream.offers is None and stream.quiet is None and not (found.records or found.set_aside):
             # What it tells now cannot be had later, and it always has something to tell.
             raise Transient(source.name, f"told nothing of any of the {len(wanted.partitions)} asked for")
         return found
-    if since < wanted.range.end:
-        return parsed(source, stream, Slice(wanted.partitions, TimeRange(since, wanted.range.end)), pages)
     return Collected(  # only this range is gone: the listing goes on being told
         source=source.name,
         stream=stream.name,

@@ -24,6 +24,7 @@ from ray_app.connect.addresses import (
     redirected,
     through_proxy,
 )
+from ray_app.connect.body import NotPackedSo, TooLarge, read_body
 from ray_app.connect.judge import allowance, judge, remaining
 from ray_app.connect.retry import pause
 from ray_app.connect.signing import Signed, Signing, Unsigned, struck_out
@@ -31,6 +32,7 @@ from ray_app.model.clock import Clock
 from ray_app.model.errors import Malformed, NotOffered, RateLimited, Transient, UpstreamError, WrongStore
 from ray_app.model.quota import Allowance, Priority, Refusal, Turns
 from ray_app.model.source import Page, Plan, Source, Stream
+from ray_app.model.threads import off_the_loop
 
 SIMULATED = "x-simulated"
 NOT_MODIFIED = 304
@@ -64,7 +66,11 @@ def client(base_url: str = "") -> httpx.AsyncClient:
     return httpx.AsyncClient(
         base_url=base_url,
         timeout=httpx.Timeout(30.0, connect=10.0),
-        headers={"user-agent": "crypto-data-node/0.1 (+market data research)", "accept": "application/json"},
+        headers={
+            "user-agent": "crypto-data-node/0.1 (+market data research)",
+            "accept": "application/json",
+            "accept-encoding": "gzip",  # what is unpacked within bounds
+        },
         follow_redirects=False,
     )
 
@@ -130,7 +136,7 @@ class HttpApi:
             )
         whole = page
         if self.cut is not None:
-            page = self.cut(whole)
+            page = await off_the_loop(self.cut, whole, size=len(whole.body))
         await self.keep(page)
         if page.status == 401 and self.signing.spoilt(signed):
             raise Transient(self.source.name, "the token was refused: a new one is bought")
@@ -209,12 +215,11 @@ class HttpApi:
                 asyncio.timeout(self.total_seconds),
                 self._answering(url, {**self.headers, **known, **signed.headers}, addresses) as answer,
             ):
-                body = bytearray()
-                async for piece in answer.aiter_bytes():
-                    body += piece
-                    if len(body) > self.stream.largest:
-                        raise Malformed(self.source.name, f"{path}: body over {self.stream.largest} bytes")
-        except (httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
+                packed = answer.headers.get("content-encoding", "")
+                body = await read_body(answer.aiter_raw(), packed, self.stream.largest)
+        except TooLarge:
+            raise Malformed(self.source.name, f"{path}: body over {self.stream.largest} bytes") from None
+        except (httpx.TransportError, NotPackedSo, TimeoutError) as error:
             told = self._clean(f"{path}: {type(error).__name__} {error}".strip().encode()).decode()
             raise Transient(self.source.name, told) from None
         except httpx.InvalidURL:  # httpx looks at every Location, also where it does not follow
@@ -231,7 +236,7 @@ class HttpApi:
             params=params,
             status=answer.status_code,
             headers=headers,
-            body=self._clean(bytes(body)),
+            body=self._clean(body),
             asked_at=asked_at,
             received_at=self.clock.now(),
         )
