@@ -28,7 +28,7 @@ log = logger("rechecking")
 ROUND = timedelta(minutes=10)  # between looks at what is due
 MOST = 2000  # texts of one round
 SWEEP = timedelta(hours=1)  # between looks for pages without a slice
-ABANDONED = 2  # a start looks that many times as far back for pages without a slice as texts are kept
+LOOK_BACK = timedelta(days=60)  # in which a start looks for pages without a slice
 GONE, SEEN_GONE, TOO_OLD = "gone upstream", "seen deleted in a listing", "kept for as long as we may"
 
 
@@ -117,7 +117,7 @@ class Rechecking:
             return
         if self._swept is None:
             await self._node.store.texts.forget_set_aside(self.name, self._lease)
-        since = self._swept or now - ABANDONED * recheck.keep - recheck.every
+        since = self._swept or now - LOOK_BACK
         cut = partial(without_texts, recheck)
         await asyncio.to_thread(self._node.store.raw.abandon, self.name, since, until, cut, now)
         self._swept = until
