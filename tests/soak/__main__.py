@@ -10,14 +10,16 @@ import random
 import subprocess
 import sys
 import tempfile
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+
+import httpx
 
 from ray_app.model.source import Stream
 from ray_app.observe.log import set_level
 from ray_app.runtime.opening import Assigned
 from tests.soak.prove import Account, account, differences
-from tests.soak.world import FAULTS, world
+from tests.soak.world import FAULTS, START, world
 
 Streams = list[tuple[Assigned, Stream]]
 HEALING = timedelta(hours=3)  # without faults at the end, so that what can be healed is
@@ -48,7 +50,17 @@ async def run(
             made.simulation.faults.clear()
             await made.pass_time(HEALING + left)
             assert made.node is not None
-            return await account(made.node, made.simulation), made.node.streams()
+            found = await account(made.node, made.simulation)
+            found.edited = await edited_on_x(made.upstreams, made.clock.now())
+            return found, made.node.streams()
+
+
+async def edited_on_x(upstreams: str, until: datetime) -> set[str]:
+    """The first ids of the posts that were edited in the days of the run."""
+    window = {"from": (START - timedelta(days=1)).isoformat(), "to": until.isoformat()}
+    async with httpx.AsyncClient(base_url=upstreams) as http:
+        told = (await http.get("/sim/truth/x", params=window)).json()
+    return {post["ids"][0] for post in told if len(post["ids"]) > 1}
 
 
 def _say(progress: str) -> None:

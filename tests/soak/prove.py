@@ -42,6 +42,7 @@ class Account:
     cursors: dict[Place, str] = field(default_factory=dict)
     found: dict[Place, str] = field(default_factory=dict)  # when each fact was received first
     refused: list[str] = field(default_factory=list)
+    edited: set[str] = field(default_factory=set)  # posts of X: an edit gives a post another time
     calls: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     told_by: dict[Place, str] = field(default_factory=dict)  # the fault that struck the page of a fact
@@ -58,6 +59,7 @@ class Account:
             "cursors": [[*place, cursor] for place, cursor in self.cursors.items()],
             "found": [[*place, moment] for place, moment in self.found.items()],
             "refused": self.refused,
+            "edited": sorted(self.edited),
             "calls": self.calls,
             "faults": dict(self.faults),
         }  # no fault strikes the run that is told to another process: told_by, earlier and hidden are empty
@@ -73,6 +75,7 @@ class Account:
             cursors={(s, p, k): cursor for s, p, k, cursor in told["cursors"]},
             found={(s, p, k): moment for s, p, k, moment in told["found"]},
             refused=told["refused"],
+            edited=set(told["edited"]),
             calls=told["calls"],
             faults=Counter(told["faults"]),
         )
@@ -173,6 +176,8 @@ def differences(calm: Account, stormy: Account, moment: frozenset[str], quiet: f
     out = []
     for place, values in calm.facts.items():
         stream, partition, key = place
+        if stream == "x.posts" and key in stormy.edited and place not in stormy.facts:
+            continue  # asked for after its edit, it stands in a later window, there perhaps not among the newest ten
         if place in stormy.facts:
             if "True" in (values.get("deleted"), stormy.facts[place].get("deleted")):
                 continue  # gone upstream; when that is noticed depends on when it was asked
