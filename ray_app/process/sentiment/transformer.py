@@ -1,0 +1,198 @@
+"""CryptoBERT and FinBERT: loading by `transformers`, then the same network without padding (`encoder.py`).
+
+Numbers: float16 on a GPU; on a CPU bfloat16 where it multiplies bfloat16 itself (avx512_bf16, AMX), else float32.
+Texts are sorted by length and cut into batches of a number of tokens, not of texts.
+"""
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from ray_app.process.sentiment.encoder import Encoder
+from ray_app.process.sentiment.errors import BadModel, NoModel
+from ray_app.process.sentiment.model import SentimentModel
+from ray_app.process.sentiment.scores import Identity, Probabilities, Reason
+from ray_app.process.sentiment.sentences import MOST, sentences, together
+from ray_app.process.sentiment.weights import INSTALL, Declared, Files, files
+
+Numbers = Literal["float32", "bfloat16", "float16"]
+
+TOKENS_AT_ONCE = 2_048  # on a CPU; more gains nothing there
+TOKENS_AT_ONCE_ON_GPU = 32_768
+_OFFERED = {"cpu": ("float32", "bfloat16"), "cuda": ("float32", "bfloat16", "float16")}
+
+
+class Transformer:
+    """The classifier of one loaded transformer, for `SentimentModel`. One call at a time."""
+
+    def __init__(self, declared: Declared, found: Files, device: str, numbers: Numbers) -> None:
+        import torch
+
+        self._torch = torch
+        self._declared, self._columns = declared, found.columns
+        model, self._tokenizer = _read(declared, found, getattr(torch, numbers))
+        self._longest = min(declared.tokens, _places(model))
+        self._encoder = Encoder(model.to(device), _linear)
+        self._at_once = TOKENS_AT_ONCE_ON_GPU if device == "cuda" else TOKENS_AT_ONCE
+        self.identity = Identity(
+            id=declared.id,
+            weights=found.weights,
+            tokenizer=found.tokenizer,
+            label_map=found.label_map,
+            numbers=numbers,
+            rule=_rule(declared, self._longest),
+        )
+
+    def probabilities(self, texts: Sequence[str]) -> Sequence[Probabilities | Reason]:
+        cut = [sentences(text) if self._declared.by_sentence else (text,) for text in texts]
+        pieces = list(dict.fromkeys(piece for parts in cut for piece in parts))
+        said = dict(zip(pieces, self._of_pieces(pieces), strict=True))
+        answers: list[Probabilities | Reason] = []
+        for parts in cut:
+            known = [answer for part in parts if (answer := said[part]) is not None]
+            answers.append(together(known) if known else "unknown_words")
+        return answers
+
+    def _of_pieces(self, pieces: Sequence[str]) -> list[Probabilities | None]:
+        """None where the tokenizer knows nothing of a piece."""
+        encoded = self._tokenizer(list(pieces), truncation=True, max_length=self._longest, padding=False)[
+            "input_ids"
+        ]
+        order = sorted(
+            (n for n, ids in enumerate(encoded) if self._is_known(ids)), key=lambda n: (len(encoded[n]), n)
+        )
+        answers: list[Probabilities | None] = [None] * len(pieces)
+        with self._torch.inference_mode():
+            for some in _batches(order, [len(ids) for ids in encoded], self._at_once):
+                logits = self._encoder.logits([encoded[n] for n in some])
+                shares = self._torch.softmax(logits[:, list(self._columns)], dim=1).tolist()
+                for n, (bearish, neutral, bullish) in zip(some, shares, strict=True):
+                    answers[n] = (bearish, neutral, bullish)
+        return answers
+
+    def _is_known(self, ids: Sequence[int]) -> bool:
+        marks = {*self._tokenizer.all_special_ids}
+        return any(token not in marks for token in ids)
+
+
+def load(
+    declared: Declared,
+    folder: Path | None = None,
+    revision: str | None = None,
+    device: str | None = None,
+    numbers: Numbers | None = None,
+) -> SentimentModel:
+    """A transformer from a folder, else from the hub. `device` and `numbers`: None chooses for this machine.
+
+    Raises NoModel (a library, the weights or the device is missing) or BadModel (not what was declared).
+    """
+    try:
+        import torch
+        import transformers  # noqa: F401  # whether it is there
+    except ImportError as e:
+        raise NoModel(declared.id, f"{e.name} is not installed: {INSTALL}") from e
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise NoModel(declared.id, "there is no GPU that torch can use")
+    numbers = numbers or fastest(device)
+    if numbers not in _OFFERED.get(device, ()):
+        raise NoModel(declared.id, f"{numbers} on {device!r} is not offered")
+    return SentimentModel(Transformer(declared, files(declared, folder, revision), device, numbers))
+
+
+def fastest(device: str) -> Numbers:
+    """The type of number that this machine is fastest in, of those that keep the labels."""
+    import torch
+
+    if device == "cuda":
+        return "float16"
+    able = torch.cpu.get_capabilities()
+    return "bfloat16" if able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16") else "float32"
+
+
+def _rule(declared: Declared, longest: int) -> str:
+    if declared.by_sentence:
+        return f"first {MOST} sentences, {longest} tokens of each, mean weighted by 1 - P(neutral)"
+    return f"first {longest} tokens"
+
+
+def _batches(order: Sequence[int], lengths: Sequence[int], most: int) -> Iterator[list[int]]:
+    """Runs of `order` of at most `most` tokens; never less than one text."""
+    batch: list[int] = []
+    tokens = 0
+    for n in order:
+        if batch and tokens + lengths[n] > most:
+            yield batch
+            batch, tokens = [], 0
+        batch.append(n)
+        tokens += lengths[n]
+    if batch:
+        yield batch
+
+
+def _places(model: Any) -> int:
+    """How many tokens the model has positions for. RoBERTa's begin behind that of the padding: 514 hold 512."""
+    config = model.config
+    first = 0 if config.model_type == "bert" else config.pad_token_id + 1
+    return int(config.max_position_embeddings) - first
+
+
+def _linear(layer: Any, then_gelu: bool) -> Any:
+    from torch.nn import functional
+
+    weight, bias = layer.weight, layer.bias
+    if then_gelu:
+        return lambda rows: functional.gelu(functional.linear(rows, weight, bias))
+    return lambda rows: functional.linear(rows, weight, bias)
+
+
+def _read(declared: Declared, found: Files, dtype: Any) -> tuple[Any, Any]:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    folder = str(found.folder)
+    try:
+        with _silent():
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            model, told = AutoModelForSequenceClassification.from_pretrained(
+                folder, local_files_only=True, dtype=dtype, output_loading_info=True
+            )
+    except Exception as e:
+        raise BadModel(declared.id, f"{folder} cannot be loaded: {type(e).__name__}: {e}") from e
+    # transformers makes up what a file lacks, and says so in a warning.
+    wrong = [*told["missing_keys"], *told["mismatched_keys"], *told.get("error_msgs", ())]
+    if wrong:
+        raise BadModel(declared.id, f"{folder} lacks weights or has others: {wrong[:3]}")
+    if (
+        model.config.hidden_act != "gelu"
+        or getattr(model.config, "position_embedding_type", "absolute") != "absolute"
+    ):
+        raise BadModel(
+            declared.id, f"{folder}: hidden_act {model.config.hidden_act!r} or its positions are others"
+        )
+    vocabulary = model.config.vocab_size
+    if len(tokenizer) > vocabulary:
+        raise BadModel(
+            declared.id, f"{folder}: the tokenizer has {len(tokenizer)} tokens, the model {vocabulary}"
+        )
+    return model.eval().requires_grad_(False), tokenizer
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Progress bars and reports of transformers have no place in a node's log; what matters is checked after."""
+    from transformers.utils import logging as told
+
+    before, bars = told.get_verbosity(), told.is_progress_bar_enabled()
+    told.set_verbosity(logging.CRITICAL)
+    told.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        told.set_verbosity(before)
+        if bars:
+            told.enable_progress_bar()
