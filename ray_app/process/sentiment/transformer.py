@@ -157,11 +157,15 @@ def _read(declared: Declared, found: Files, dtype: Any) -> tuple[Any, Any]:
         with _silent():
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             model, told = AutoModelForSequenceClassification.from_pretrained(
-                folder, local_files_only=True, dtype=dtype, output_loading_info=True
+                folder,
+                local_files_only=True,
+                dtype=dtype,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
             )
     except Exception as e:
         raise BadModel(declared.id, f"{folder} cannot be loaded: {type(e).__name__}: {e}") from e
-    # transformers makes up what a file lacks, and says so in a warning.
+    # transformers makes up what a file lacks or has in another size, and says so in a warning.
     wrong = [*told["missing_keys"], *told["mismatched_keys"], *told.get("error_msgs", ())]
     if wrong:
         raise BadModel(declared.id, f"{folder} lacks weights or has others: {wrong[:3]}")
@@ -187,7 +191,7 @@ def _silent() -> Iterator[None]:
 
     before, bars = told.get_verbosity(), told.is_progress_bar_enabled()
     told.set_verbosity(logging.CRITICAL)
-    told.disable_progress_bar()
+    told.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves it so
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -195,4 +199,4 @@ def _silent() -> Iterator[None]:
     finally:
         told.set_verbosity(before)
         if bars:
-            told.enable_progress_bar()
+            told.enable_progress_bar()  # type: ignore[no-untyped-call]
