@@ -11,10 +11,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CODE := $(wildcard ray_app jobs tests benchmarks)
 
-.PHONY: help setup demo run check format test test-fast servers bench soak clean
+.PHONY: help setup demo run check format test test-fast servers bench soak train-sentiment clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## Make .venv and install the project with its test tools (again only if pyproject.toml changes)
 
@@ -67,6 +67,10 @@ bench: setup servers ## Run the benchmarks and print their figures (PART="quota 
 
 soak: setup ## Thirty simulated days over every source with faults and kills, against the same days without (DAYS=, SEED=)
 	$(BIN)/python -m tests.soak --days $(or $(DAYS),30) --seed $(or $(SEED),1)
+
+train-sentiment: setup ## Train the embedded model's head on labelled files (SETS="a.csv b.txt", OUT=head.json)
+	@[ -n "$(SETS)" ] && [ -n "$(OUT)" ] || { echo 'train-sentiment: say SETS="labelled files" OUT=head.json' >&2; exit 1; }
+	$(BIN)/python jobs/train_sentiment.py --out $(OUT) $(SETS)
 
 clean: ## Remove what the tools left behind, and the environment
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

