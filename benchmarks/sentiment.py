@@ -122,12 +122,16 @@ def _peak(dtype: Any) -> float:
 
 
 def _flop(model: Any, lengths: Sequence[int]) -> float:
-    """Multiplications and additions that the texts need: of their own tokens, nothing for padding."""
+    """Multiplications and additions that the texts need: of their own tokens, of the last layer what is read of it."""
     config = model.config
+    last = f"layer.{config.num_hidden_layers - 1}."
     products = sum(
-        layer.weight.numel() for name, layer in model.named_modules()
-        if hasattr(layer, "in_features") and "encoder" in name
-    )  # fmt: skip
+        layer.weight.numel()
+        for name, layer in model.named_modules()
+        if hasattr(layer, "in_features")
+        and "encoder" in name
+        and (last not in name or name.endswith(("key", "value")))
+    )
     attention = 4 * config.hidden_size * config.num_hidden_layers * sum(n * n for n in lengths)
     return float(2 * products * sum(lengths) + attention)
 
@@ -156,7 +160,7 @@ def _made(path: Path, texts: list[str]) -> tuple[Any, Any]:
     # The last layer: centred and scaled on these texts, so that no label is rare and no margin is nothing.
     with torch.inference_mode():
         logits = torch.cat([model(torch.tensor([one])).logits for one in ids[::6]])
-        scale = 1.5 / logits.std(dim=0, keepdim=True)
+        scale = 0.8 / logits.std(dim=0, keepdim=True)
         model.classifier.out_proj.bias.copy_((model.classifier.out_proj.bias - logits.mean(0)) * scale[0])
         model.classifier.out_proj.weight.mul_(scale.T)
     model.save_pretrained(path)

@@ -31,7 +31,8 @@ FORMULA = (
     "sum(w * score) / sum(w) over scored texts with start < published <= end; w = 0.5^(age / half-life) * source "
     "weight * model confidence * link confidence * engagement; half-life = window / 4; engagement = 1 + ln(1 + n) for "
     "posts, 1 for news; label bullish from 0.15, bearish from -0.15, else neutral; effective size = sum(w)^2 / "
-    "sum(w^2); confidence = weighted mean of the models' confidences; texts without a score are counted as unscored and left out"
+    "sum(w^2); confidence = weighted mean of the models' confidences; texts without a score are counted as unscored "
+    "and left out"
 )
 
 

@@ -33,9 +33,9 @@ class Transformer:
 
         self._torch = torch
         self._declared, self._columns = declared, found.columns
-        model, self._tokenizer = _read(declared, found, getattr(torch, numbers))
+        model, self._tokenizer = _read(declared, found)
         self._longest = min(declared.tokens, _places(model))
-        self._encoder = Encoder(model.to(device), _linear)
+        self._encoder = Encoder(model.to(device), getattr(torch, numbers))
         self._at_once = TOKENS_AT_ONCE_ON_GPU if device == "cuda" else TOKENS_AT_ONCE
         self.identity = Identity(
             id=declared.id,
@@ -140,16 +140,7 @@ def _places(model: Any) -> int:
     return int(config.max_position_embeddings) - first
 
 
-def _linear(layer: Any, then_gelu: bool) -> Any:
-    from torch.nn import functional
-
-    weight, bias = layer.weight, layer.bias
-    if then_gelu:
-        return lambda rows: functional.gelu(functional.linear(rows, weight, bias))
-    return lambda rows: functional.linear(rows, weight, bias)
-
-
-def _read(declared: Declared, found: Files, dtype: Any) -> tuple[Any, Any]:
+def _read(declared: Declared, found: Files) -> tuple[Any, Any]:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     folder = str(found.folder)
@@ -159,7 +150,7 @@ def _read(declared: Declared, found: Files, dtype: Any) -> tuple[Any, Any]:
             model, told = AutoModelForSequenceClassification.from_pretrained(
                 folder,
                 local_files_only=True,
-                dtype=dtype,
+                dtype="float32",
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
             )

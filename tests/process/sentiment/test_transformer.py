@@ -97,7 +97,7 @@ def test_a_batch_says_what_one_by_one_says(cryptobert: SentimentModel, monkeypat
     for some in (texts, texts[::-1]):
         found = {text: shares(score) for text, score in zip(some, cryptobert.score(some), strict=True)}
         for text, score in zip(texts, alone, strict=True):
-            assert found[text] == pytest.approx(shares(score), abs=1e-6)
+            assert found[text] == pytest.approx(shares(score), abs=1e-5)
 
 
 def test_batches_are_counted_in_tokens():
