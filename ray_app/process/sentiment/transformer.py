@@ -34,6 +34,7 @@ class Transformer:
         self._torch = torch
         self._declared, self._columns = declared, found.columns
         model, self._tokenizer = _read(declared, found)
+        self._marks = frozenset(self._tokenizer.all_special_ids)  # that for an unknown word is one of them
         self._longest = min(declared.tokens, _places(model))
         self._encoder = Encoder(model.to(device), getattr(torch, numbers))
         self._at_once = TOKENS_AT_ONCE_ON_GPU if device == "cuda" else TOKENS_AT_ONCE
@@ -74,8 +75,7 @@ class Transformer:
         return answers
 
     def _is_known(self, ids: Sequence[int]) -> bool:
-        marks = {*self._tokenizer.all_special_ids}
-        return any(token not in marks for token in ids)
+        return any(token not in self._marks for token in ids)
 
 
 def load(

@@ -4,6 +4,8 @@ Financial PhraseBank (CC BY-NC-SA) is only measured on. The figures of `-s` are 
 """
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +27,7 @@ from ray_app.process.sentiment.training import (
     written,
 )
 
+REPO = Path(__file__).parents[3]
 LEAST_PHRASEBANK, LEAST_CRYPTO = 0.66, 0.82
 
 
@@ -143,3 +146,31 @@ def test_files_without_labels_are_refused(content: str, tmp_path: Path):
     (tmp_path / "a.csv").write_text(content)
     with pytest.raises(BadModel):
         read(tmp_path / "a.csv", "MIT")
+
+
+@pytest.mark.slow
+def test_the_job_trains_a_head_from_labelled_files(tmp_path: Path):
+    texts = tmp_path / "mine.csv"
+    texts.write_text(
+        "text,label\n"
+        + "".join(f"The price rose {n} times,bullish\nIt fell {n} times,bearish\n" for n in range(9))
+    )
+    job = [sys.executable, str(REPO / "jobs" / "train_sentiment.py"), "--out", str(tmp_path / "head.json")]
+    done = run(*job, f"{texts}=CC0", "--evaluate", str(texts))
+    assert done.returncode == 0, done.stderr
+    assert "not trained on, mine.csv: 18 texts, accuracy 1.000" in done.stdout
+    trained = head.load(tmp_path / "head.json", Features.version)
+    assert (trained.parts[0].name, trained.parts[0].licence, trained.parts[0].texts) == (
+        "mine.csv",
+        "CC0",
+        18,
+    )
+    assert embedded.load(tmp_path / "head.json").score(["The price rose"])[0].label == "bullish"
+
+    refused = run(*job, str(tmp_path / "none.csv"))
+    assert (refused.returncode, "none.csv" in refused.stderr) == (1, True)
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    here = os.environ | {"PYTHONPATH": str(REPO)}
+    return subprocess.run(command, cwd=REPO, env=here, capture_output=True, text=True, check=False)
