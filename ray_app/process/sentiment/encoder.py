@@ -113,8 +113,11 @@ class _Layer:
             q, k, v = three[at : at + rows].view(count, length, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
             seen[at : at + rows] = scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(rows, -1)
             at += rows
-        hidden = self._norm(self._out(seen) + hidden)
-        answer: Tensor = self._final(self._narrow(gelu(self._wide(hidden.to(self._dtype)))) + hidden)
+        # A sum of two types is slow in torch; converted first it takes an eighth of the time.
+        hidden = self._norm(self._out(seen).float().add_(hidden))
+        answer: Tensor = self._final(
+            self._narrow(gelu(self._wide(hidden.to(self._dtype)))).float().add_(hidden)
+        )
         answer[starts] = first
         return answer
 

@@ -13,6 +13,7 @@ TEXTS = [
     "The exchange froze withdrawals, users are angry",
     "The annual general meeting will be held on Monday",
     "lol",
+    "Profit fell by a third and the outlook was lowered",  # as long as the first
     "Bitcoin " * 300,
 ]
 
@@ -45,7 +46,7 @@ def test_bad_input_is_null_with_a_reason(model: SentimentModel):
 
 def test_it_is_named_for_what_it_is(model: SentimentModel):
     assert model.id == "minilm-market-words"
-    assert model.identity.numbers == "int8"
+    assert model.identity.numbers == "float32"
     assert "bert" not in model.id
 
 

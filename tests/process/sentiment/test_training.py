@@ -89,7 +89,7 @@ def test_the_shipped_head_comes_out_again(features: Features, sets: list[Labelle
         pytest.skip("the labelled texts here are others than those that the head was trained on")
     again = fit(features, sets)
     assert again.parts == shipped.parts
-    # int8 products differ a little between processors; on one they are equal to the last digit.
+    # Products differ a little between processors; on one they are equal to the last digit.
     assert np.abs(again.weights - shipped.weights).max() < 0.05
     assert np.abs(again.bias - shipped.bias).max() < 0.05
 
