@@ -165,7 +165,7 @@ async def test_a_purse_that_is_empty_stops_it(tmp_path: Path) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         nonlocal sent
         sent += 1
-        return httpx.Response(200, json={"data": []})
+        return httpx.Response(200, stream=httpx.ByteStream(b'{"data": []}'))  # not read yet, as from a socket
 
     settings = Settings.model_validate({"data_dir": tmp_path, "sources": "alternative"})
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
