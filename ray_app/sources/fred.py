@@ -115,6 +115,18 @@ def rows(page: Page) -> Iterable[Any]:
     return observations
 
 
+def changes(page: Page) -> Iterable[Any]:
+    """The rows of a window of vintages without those that were there before it.
+
+    FRED tells those as of the window's first day, which lies before the slice.
+    """
+    first = page.params.get("realtime_start")
+    told = rows(page)
+    if first is None or first == OLDEST.date().isoformat():
+        return told
+    return [row for row in told if not (isinstance(row, dict) and row.get("realtime_start") == first)]
+
+
 async def paged(api: Api, asked: dict[str, str | int]) -> AsyncIterator[Page]:
     offset, count = 0, 1
     while offset < count:
@@ -167,7 +179,7 @@ VINTAGES = Stream(
     record=Observation,
     partitions=lambda _: tuple(name for name, *_ in REVISED),
     fetch=fetch_vintages,
-    rows=rows,
+    rows=changes,
     parse=parse_vintage,
     every=HOUR,
     grain=DAY,

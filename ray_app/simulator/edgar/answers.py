@@ -73,7 +73,7 @@ def columns(filings: Sequence[Filing]) -> dict[str, list[Any]]:
         "reportDate": [
             filing.date if filing.form in ("8-K", "10-Q", "10-K", "4") else "" for filing in filings
         ],
-        "acceptanceDateTime": [f"{instant(filing.at * 1000):%Y-%m-%dT%H:%M:%S}.000Z" for filing in filings],
+        "acceptanceDateTime": [filing.accepted for filing in filings],
         "act": [filing.act for filing in filings],
         "form": [filing.form for filing in filings],
         "fileNumber": [filing.file_number for filing in filings],

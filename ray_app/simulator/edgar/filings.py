@@ -52,6 +52,8 @@ BY_CIK = {company.cik: company for company in COMPANIES}
 class Filing:
     company: Company
     at: int  # accepted, seconds since 1970
+    accepted: str  # the same in UTC, and its day on the east coast: told again and again
+    date: str
     form: str
     items: str
     accession: str
@@ -59,10 +61,6 @@ class Filing:
     act: str
     file_number: str
     film_number: str
-
-    @property
-    def date(self) -> str:
-        return f"{instant(self.at * 1000) + EASTERN:%Y-%m-%d}"
 
     @property
     def folder(self) -> str:
@@ -100,6 +98,8 @@ class Filings:
         return Filing(
             company=company,
             at=at,
+            accepted=f"{instant(at * 1000):%Y-%m-%dT%H:%M:%S}.000Z",
+            date=f"{there:%Y-%m-%d}",
             form=form,
             items=draw.pick("items", EIGHT_K) if form == "8-K" else "",
             accession=f"{company.cik:010d}-{there:%y}-{number:06d}",
