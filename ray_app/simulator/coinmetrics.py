@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from ray_app.simulator.coinmetrics_data import ASSETS, FREE, PAID, Metrics
 from ray_app.simulator.drift import DAY_SECONDS
+from ray_app.simulator.faults import Rule
 from ray_app.simulator.quota import Rolling
 from ray_app.simulator.simulation import Simulation
 from ray_app.simulator.upstream import Asked
@@ -32,6 +33,7 @@ class CoinMetrics:
 
     name, prefix = "coinmetrics", "/cm/v4"
     secret_params = frozenset({"api_key"})
+    own_faults: Mapping[str, str] = {"F18": "Coin Metrics: metric=... is not free any more"}
 
     def __init__(self, simulation: Simulation) -> None:
         self.metrics = Metrics(simulation.world, simulation.config.seed)
@@ -56,6 +58,12 @@ class CoinMetrics:
             rejected.headers = tuple(self._headers(asked))
             raise
         return Reply(200, json.dumps(told, separators=(",", ":")).encode(), JSON, self._headers(asked))
+
+    def spoilt(self, rule: Rule, asked: Asked) -> Reply | None:
+        metric = str(rule.value("metric", ""))
+        if rule.fault != "F18" or metric not in asked.params.get("metrics", "").split(","):
+            return None
+        raise _forbidden(metric, asked.params.get("frequency", "1d"), asked.params["assets"].split(",")[0])
 
     def truth(self, params: Mapping[str, str]) -> Any:
         """A number as it was told at `at_ms`: `asset`, `metric`, `day` (`2026-05-31`)."""
@@ -85,12 +93,7 @@ class CoinMetrics:
         wanted, frequency = _list(params, "metrics"), params.get("frequency", "1d")
         forbidden = [name for name in wanted if name in PAID or (name in FREE and frequency != "1d")]
         if forbidden and params.get("ignore_forbidden_errors") != TRUE:
-            raise _error(
-                403,
-                "forbidden",
-                f"Requested metric '{forbidden[0]}' with frequency '{frequency}' for asset '{assets[0]}' is not "
-                "available with supplied credentials.",
-            )
+            raise _forbidden(forbidden[0], frequency, assets[0])
         unknown = [name for name in wanted if name not in FREE and name not in PAID]
         if unknown and params.get("ignore_unsupported_errors") != TRUE:
             raise _bad("metrics", unknown[0])
@@ -199,6 +202,15 @@ def _by_time(place: Place) -> tuple[Any, Any]:
 
 def _by_asset(place: Place) -> tuple[Any, Any]:
     return place[1], place[0]
+
+
+def _forbidden(metric: str, frequency: str, asset: str) -> Rejection:
+    return _error(
+        403,
+        "forbidden",
+        f"Requested metric '{metric}' with frequency '{frequency}' for asset '{asset}' is not "
+        "available with supplied credentials.",
+    )
 
 
 def _error(status: int, kind: str, text: str) -> Rejection:

@@ -101,6 +101,14 @@ def test_one_metric_that_is_not_free_spoils_the_call(metrics: Simulated):
     assert error(metrics.ask(ROUTE, assets="btc", metrics="TxCnt", frequency="1h"))[:2] == (403, "forbidden")
 
 
+def test_a_metric_may_be_free_no_more(moving: Simulated):
+    moving.fault("F18", parameters={"metric": "AdrActCnt"})
+    assert error(moving.ask(ROUTE, assets="btc", metrics="TxCnt,AdrActCnt"))[:2] == (403, "forbidden")
+    assert [set(row) for row in rows(moving, assets="btc", metrics="TxCnt", start_time="2026-05-31")] == [
+        {"asset", "time", "TxCnt"}
+    ]
+
+
 @pytest.mark.parametrize(
     ("asked", "status", "kind"),
     [
