@@ -65,8 +65,9 @@ servers: ## Install MariaDB and Redis for the tests if they are missing
 bench: setup servers ## Run the benchmarks and print their figures (PART="quota start" for some of them)
 	$(BIN)/python -m benchmarks $(PART)
 
-soak: setup ## Thirty simulated days over every source with faults and kills, against the same days without (DAYS=, SEED=)
-	$(BIN)/python -m tests.soak --days $(or $(DAYS),30) --seed $(or $(SEED),1)
+soak: setup ## Thirty simulated days over every source with faults and kills, three with every stream (DAYS=, FINE=, SEED=)
+	$(BIN)/python -m tests.soak --days $(or $(DAYS),30) --seed $(or $(SEED),1) --quick
+	$(BIN)/python -m tests.soak --days $(or $(FINE),3) --seed $(or $(SEED),1)
 
 train-sentiment: setup ## Train the embedded model's head on labelled files (SETS="a.csv b.txt", OUT=head.json)
 	@[ -n "$(SETS)" ] && [ -n "$(OUT)" ] || { echo 'train-sentiment: say SETS="labelled files" OUT=head.json' >&2; exit 1; }

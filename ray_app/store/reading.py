@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, FromClause, Select, and_, func, select
 from ray_app.model.records import Record
 from ray_app.model.timerange import TimeRange
 from ray_app.store.engine import Database
-from ray_app.store.tables import FACTS, pages, series, set_aside, slices
+from ray_app.store.tables import FACTS, pages, series
 
 SETTLED = 2.0  # seconds: a commit that takes longer than this stamps its rows anew, so as_of can wait it out
 
@@ -239,30 +239,6 @@ class Reading:
         async with self._database.read() as connection:
             row = (await connection.execute(query)).mappings().one_or_none()
         return dict(row) if row else None
-
-    async def set_aside(self, stream: str, over: TimeRange, limit: int = 1000) -> list[dict[str, Any]]:
-        """Rows that could not be read, with their reasons, by when they were received."""
-        query = (
-            select(
-                set_aside.c.row,
-                set_aside.c.reason,
-                set_aside.c.place,
-                set_aside.c.received_at,
-                slices.c.hash,
-                pages.c.hash.label("page"),
-            )
-            .join_from(set_aside, slices, set_aside.c.slice == slices.c.hash)
-            .join(pages, set_aside.c.page == pages.c.id)
-            .where(
-                slices.c.stream == stream,
-                set_aside.c.received_at >= over.start,
-                set_aside.c.received_at < over.end,
-            )
-            .order_by(set_aside.c.received_at, set_aside.c.id)
-            .limit(limit)
-        )
-        async with self._database.read() as connection:
-            return [dict(row) for row in (await connection.execute(query)).mappings()]
 
     async def _read(self, record: type[Record], query: Select[Any]) -> list[Fact]:
         async with self._database.read() as connection:

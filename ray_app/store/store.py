@@ -14,6 +14,7 @@ from ray_app.store.outbox import Outbox
 from ray_app.store.quota import Quotas
 from ray_app.store.raw import RawPages
 from ray_app.store.reading import Reading
+from ray_app.store.received import Received
 from ray_app.store.texts import Texts
 
 
@@ -26,6 +27,7 @@ class Store:
         self.facts = Facts(self.database)
         self.ledger = Ledger(self.database)
         self.reading = Reading(self.database)
+        self.received = Received(self.database)
         self.leases = Leases(self.database)
         self.quotas = Quotas(self.database)
         self.catalog = Catalog(self.database)

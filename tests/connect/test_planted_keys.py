@@ -150,7 +150,7 @@ async def test_a_secret_is_in_the_requests_and_nowhere_else(
     await http.aclose()
     shown += [repr(books.reports), repr(running.status)]
     facts = await store.reading.count(stream.record, running.name)
-    aside = await store.reading.set_aside(running.name, TimeRange(T0, T0 + timedelta(days=365)))
+    aside = await store.received.set_aside(running.name, TimeRange(T0, T0 + timedelta(days=365)))
     await store.close()
 
     # Everything did happen, and the secrets were there to be found.

@@ -53,6 +53,7 @@ async def test_the_routes_of_this_part_are_all_there(node: Running):
         "/api/v1/stats/collectors",
         "/api/v1/coverage",
         "/api/v1/gaps",
+        "/api/v1/quality",
         "/api/v1/quotas",
         "/api/v1/lineage/" + VALUES["record_id"],
         "/api/v1/revisions",

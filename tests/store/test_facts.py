@@ -86,7 +86,7 @@ async def test_every_value_counts_when_facts_are_compared(node: Open):
 async def test_rows_set_aside_are_kept_with_their_reasons_and_places(node: Open):
     aside = [SetAside('{"id":1}', "no price"), SetAside("null", "no object")]
     await node.commit(collected([price("bitcoin", "1")], set_aside=aside, at=T0 + MINUTE))
-    kept = await node.store.reading.set_aside(PRICES, ALWAYS)
+    kept = await node.store.received.set_aside(PRICES, ALWAYS)
     assert [(row["row"], row["reason"], row["place"], row["received_at"]) for row in kept] == [
         ('{"id":1}', "no price", 0, T0 + MINUTE),
         ("null", "no object", 1, T0 + MINUTE),

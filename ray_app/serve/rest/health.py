@@ -185,7 +185,7 @@ async def _figures(node: Node, one: Condition, at: Standing) -> DatasetFigures:
         series=judged.series,
         fresh=judged.fresh,
         intervals=dict(counted),
-        set_aside=len(await node.store.reading.set_aside(dataset.name, over, 1_000_000)),
+        set_aside=len(await node.store.received.set_aside(dataset.name, over, 1_000_000)),
         rows=await node.store.reading.count(dataset.record, dataset.name),
         collector=one.collector,
         errors=one.row["errors"] if one.row is not None else {},
