@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+import talib
 
 from ray_app.app import open_gateway_with, open_with
 from ray_app.collect.replay import replay
@@ -26,6 +28,8 @@ from ray_app.store.store import Store
 YEAR = 2021
 START, END = datetime(YEAR, 1, 1, tzinfo=UTC), datetime(YEAR + 1, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+EMA_200_REMEMBERS = 3_193  # bars
+LIB: Any = talib  # its stubs know scalars only
 Row = tuple[Decimal, Decimal, Decimal, Decimal]
 
 
@@ -89,7 +93,7 @@ async def test_a_year_of_real_hours_is_served_value_for_value_and_replayed(
 
     parts = await open_gateway_with(settings)
     key = await parts.store.keys.create(
-        "test", frozenset({"read:prices"}), node.clock.now(), per_hour=10**6, burst=10**6
+        "test", frozenset({"read:prices", "read:technical"}), node.clock.now(), per_hour=10**6, burst=10**6
     )
     app = build_app(parts)
     async with (
@@ -103,6 +107,8 @@ async def test_a_year_of_real_hours_is_served_value_for_value_and_replayed(
         for coin, hours in files.items():
             served = await whole_year(api, coin)
             assert served == hours, f"{coin} differs from its source file"
+            for moment in (END, datetime(YEAR, 8, 15, 13, tzinfo=UTC)):
+                await indicators_are_those_of_talib(api, coin, hours, moment)
 
     rebuilt = Store(f"sqlite+aiosqlite:///{tmp_path / 'rebuilt.db'}", settings.raw)
     await rebuilt.database.prepare(simulated=True)
@@ -135,3 +141,47 @@ async def whole_year(api: httpx.AsyncClient, coin: str) -> dict[datetime, Row]:
         if not body["meta"].get("cursor"):
             return out
         query["cursor"] = body["meta"]["cursor"]
+
+
+async def indicators_are_those_of_talib(
+    api: httpx.AsyncClient, coin: str, hours: dict[datetime, Row], moment: datetime
+) -> None:
+    """As they could be known at `moment`, within 1e-8 of what TA-Lib makes of the source file up to then."""
+    known = np.array([[float(x) for x in hours[start]] for start in sorted(hours) if start < moment])
+    for timeframe, per_candle in (("1h", 1), ("4h", 4)):
+        whole = known[: len(known) // per_candle * per_candle].reshape(-1, per_candle, 4)
+        high, low, close = whole[:, :, 1].max(axis=1), whole[:, :, 2].min(axis=1), whole[:, -1, 3]
+        query = {"timeframe": timeframe, "known_by": moment.isoformat()}
+        answer = await api.get(f"/api/v1/technical/{coin}", params=query)
+        assert answer.status_code == 200, answer.text
+        body = answer.json()
+        end = START + len(whole) * per_candle * HOUR
+        assert datetime.fromisoformat(body["candle"]["end"]) == end
+        assert body["candle"]["close"] == close[-1]
+        upper, middle, lower = LIB.BBANDS(close, 20, 2, 2)
+        line, signal, histogram = LIB.MACD(close, 12, 26, 9)
+        bands, macd, other = body["bollinger_bands"], body["macd"], body["indicators"]
+        pairs = {
+            "rsi": (body["rsi"]["value"], LIB.RSI(close, 14)),
+            "line": (macd["line"], line),
+            "signal_line": (macd["signal_line"], signal),
+            "histogram": (macd["histogram"], histogram),
+            "upper": (bands["upper"], upper),
+            "middle": (bands["middle"], middle),
+            "lower": (bands["lower"], lower),
+            "sma_200": (body["moving_averages"]["sma_200"], LIB.SMA(close, 200)),
+            "ema_50": (body["moving_averages"]["ema_50"], LIB.EMA(close, 50)),
+            "atr_14": (other["atr_14"], LIB.ATR(high, low, close, 14)),
+            "adx_14": (other["adx_14"], LIB.ADX(high, low, close, 14)),
+            "cci_20": (other["cci_20"], LIB.CCI(high, low, close, 20)),
+        }
+        for name, (served, theirs) in pairs.items():
+            assert served == pytest.approx(theirs[-1], rel=1e-8), (coin, timeframe, moment, name)
+        slow = body["moving_averages"]["ema_200"]
+        if len(whole) > EMA_200_REMEMBERS:
+            assert slow == pytest.approx(LIB.EMA(close, 200)[-1], rel=1e-8)
+        else:
+            assert (slow, body["meta"]["nulls"]["warming_up"]["ema_200"]) == (
+                None,
+                EMA_200_REMEMBERS + 1 - len(whole),
+            )

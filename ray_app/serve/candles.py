@@ -21,7 +21,7 @@ from ray_app.store.reading import Fact
 BUILT = ("4h", "1d")  # from candles of an hour, where no source has them
 HOUR = timedelta(hours=1)
 LENGTH = {name: length for length, name in INTERVALS.items()}
-PREFERRED = "coingecko"  # its candles are of all venues together
+PREFERRED = "coingecko"  # its candles are of all venues together, and have no volume
 NOT_HERE = ("late", "failed", "lost")
 
 
@@ -55,12 +55,14 @@ class History:
     parts: list[tuple[str, TimeRange]] = field(default_factory=list)
 
 
-async def choose(node: Node, interval: str, asset: Asset, venue: str | None, at: Standing) -> Chosen:
+async def choose(
+    node: Node, interval: str, asset: Asset, venue: str | None, at: Standing, *, volume: bool = False
+) -> Chosen:
     """The data set that answers: of one venue, else one in US dollars, CoinGecko's before those of venues.
 
-    Of one source, a candle that it has itself comes before one that is built here. Raises Problem:
-    VALIDATION_ERROR for an unknown venue, INVALID_TIMEFRAME when nobody offers it, DATA_NOT_AVAILABLE when
-    not for this coin.
+    With `volume` CoinGecko's come last instead: they have none. Of one source, a candle that it has itself
+    comes before one that is built here. Raises Problem: VALIDATION_ERROR for an unknown venue,
+    INVALID_TIMEFRAME when nobody offers it, DATA_NOT_AVAILABLE when not for this coin.
     """
     known = await node.datasets.of(Bar, at.point.as_of)
     venues = sorted({one.source for one in known})
@@ -71,7 +73,7 @@ async def choose(node: Node, interval: str, asset: Asset, venue: str | None, at:
             available=venues,
         )
     found = [one for one in known if (one.source == venue if venue else one.declared["unit"].lower() == USD)]
-    found.sort(key=lambda one: (one.source != PREFERRED, one.name))
+    found.sort(key=lambda one: ((one.source == PREFERRED) is volume, one.name))
     offered = _offered(found)
     if interval not in offered:
         of_venues = {name: _offered(one for one in known if one.source == name) for name in venues}
@@ -121,7 +123,7 @@ async def history(node: Node, chosen: Chosen, over: TimeRange | None, currency: 
         out.changes += found.changes
         out.parts.append((name, part))
         runs += found.spans[name]
-    out.condition = _condition(runs)
+    out.condition = condition_of(runs)
     if dataset.grain != chosen.step:
         out.candles = coarser(out.candles, chosen.step)
     if currency != chosen.unit:
@@ -193,7 +195,8 @@ def _candle(fact: Fact) -> Candle:
     return Candle(start=fact.cursor, end=values["end"], volume=values["volume"], **prices)
 
 
-def _condition(runs: Iterable[Span]) -> str:
+def condition_of(runs: Iterable[Span]) -> str:
+    """What `meta.condition` says of candles, from the states of their intervals."""
     kinds: Sequence[str] = [run.state for run in runs if run.reason != NOT_ALIVE]
     if "collected" not in kinds:
         return "pending" if kinds and set(kinds) <= {"not_due"} else "missing"

@@ -6,6 +6,7 @@ from datetime import datetime
 from ray_app.model.symbols import Asset
 from ray_app.model.timerange import ALWAYS, Coverage
 from ray_app.serve.auth import KeyRing, WallTime
+from ray_app.serve.computed import Computed
 from ray_app.serve.cursors import Cursors
 from ray_app.serve.datasets import Dataset, Datasets
 from ray_app.serve.door import Counts
@@ -31,6 +32,7 @@ class Node:
         self.limits = Limits(self.redis, self.wall, parts.replicas)
         self.datasets = Datasets(parts.store.catalog)
         self.prices = CurrentPrices(parts, self.datasets)
+        self.computed = Computed()
         self.counts = Counts()
         self._cursors: Cursors | None = None
         self._tasks: list[asyncio.Task[None]] = []

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ray_app.model.collected import Collected, Lease
+from ray_app.store.bars import BarReading
 from ray_app.store.catalog import Catalog
 from ray_app.store.engine import Database
 from ray_app.store.facts import Committed, Facts
@@ -28,6 +29,7 @@ class Store:
         self.ledger = Ledger(self.database)
         self.reading = Reading(self.database)
         self.received = Received(self.database)
+        self.bars = BarReading(self.database)
         self.leases = Leases(self.database)
         self.quotas = Quotas(self.database)
         self.catalog = Catalog(self.database)

@@ -44,6 +44,7 @@ async def test_the_routes_of_this_part_are_all_there(node: Running):
         "/api/v1/prices/current/BTC",
         "/api/v1/prices/current",
         "/api/v1/prices/historical/BTC",
+        "/api/v1/technical/BTC",
         "/api/v1/derivatives/BTC",
         "/api/v1/macro/GDP",
         "/api/v1/onchain/BTC",
@@ -172,11 +173,12 @@ async def test_a_restricted_licence_needs_an_internal_key(node: Running, monkeyp
     await node.fill.prices(at(), {"bitcoin": "1"})
     await node.fill.bars("bitcoin", at(hours=-1), [filling.flat("1")], at(minutes=17))
     node.clock.set(at(minutes=30))
-    internal = await node.new_key("read:prices", internal=True)
+    internal = await node.new_key("read:prices", "read:technical", internal=True)
     for path in (
         "/api/v1/prices/current/BTC",
         "/api/v1/prices/current?symbols=BTC",
         "/api/v1/prices/historical/BTC",
+        "/api/v1/technical/BTC",
     ):
         for _ in range(2):  # also when the answer is kept
             answer = await node.http.get(path, headers={"Authorization": f"Bearer {internal}"})

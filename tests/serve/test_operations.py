@@ -9,6 +9,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from ray_app.model.completeness import STATES
 from ray_app.model.source import Quota
 from ray_app.model.timerange import TimeRange
+from ray_app.process.indicators.catalogue import OUTPUTS
+from ray_app.process.indicators.signals import SIGNALS
 from tests.serve.conftest import Running, Start, at, client, routes
 from tests.serve.filling import COINS, START, flat
 
@@ -178,7 +180,29 @@ async def test_the_catalogue(node: Running):
     assert prices["first_time"] == prices["last_time"] == "2026-11-23T00:25:00.000Z"
     (source,) = (await node.get("/api/v1/catalog/sources"))["data"]
     assert (source["licence"], source["attribution"]) == ("attribution", "Data provided by CoinGecko")
-    assert (await node.get("/api/v1/catalog/features"))["data"] == []
+
+
+async def test_the_catalogue_of_features(start: Start):
+    running = await start()
+    await running.fill.declare(names=("prices",))
+    assert (await running.get("/api/v1/catalog/features"))["data"] == []  # made of candles: there are none
+    await running.fill.declare(at(hours=1), names=("bars_1h",))
+    running.clock.set(at(hours=2))
+    assert (await running.get("/api/v1/catalog/features", as_of="2026-11-23T00:30:00Z"))["data"] == []
+    rows = (await running.get("/api/v1/catalog/features", as_of="2026-11-23T01:30:00Z"))["data"]
+    assert [row["name"] for row in rows] == [one.name for one in OUTPUTS] + [one.name for one in SIGNALS]
+    found = {row["name"]: row for row in rows}
+    assert found["atr_14"] == {
+        "name": "atr_14", "group": "technical", "kind": "indicator", "family": "volatility",
+        "formula": "Wilder's average over 14 of the true range", "inputs": ["high", "low", "close"],
+        "unit": "price", "values": None, "lookback": 14, "memory": 418, "days": 0, "version": 1,
+    }  # fmt: skip
+    assert found["bollinger_squeeze"] == {
+        "name": "bollinger_squeeze", "group": "technical", "kind": "signal", "family": None,
+        "formula": "whether bb_squeeze_20_2_120 is 1", "inputs": ["bb_squeeze_20_2_120"], "unit": None,
+        "values": "true, false", "lookback": None, "memory": None, "days": None, "version": 1,
+    }  # fmt: skip
+    assert all(row["formula"] and row["inputs"] for row in rows)
 
 
 async def test_metrics_are_what_the_store_says(node: Running):

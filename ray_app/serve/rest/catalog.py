@@ -1,5 +1,6 @@
 """What exists: symbols, data sets, features, sources."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +8,7 @@ from fastapi import FastAPI, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from ray_app.model.records import Price
+from ray_app.model.records import Bar, Price
 from ray_app.model.symbols import Asset
 from ray_app.model.timerange import EVER, NEVER, floor
 from ray_app.observe.crosscheck import figures
@@ -18,7 +19,7 @@ from ray_app.serve.paging import pinned
 from ray_app.serve.points import Standing
 from ray_app.serve.queries import Moments, Paged, read_query
 from ray_app.serve.rest.coverage import series as declared_series
-from ray_app.serve.rest.examples import SERIES
+from ray_app.serve.rest.examples import FEATURES, SERIES
 from ray_app.serve.routes import ANY, get
 from ray_app.serve.wire import Answer
 
@@ -75,10 +76,11 @@ def add(app: FastAPI, node: Node) -> None:
 
     async def features(request: Request) -> Response:
         at = await node.standing(read_query(Moments, request))
-        declared = await node.datasets.all(
-            at.point.as_of
-        )  # a feature begins with the data sets it is made of
-        return _answer(node, {"data": []}, at, at.as_of(*_declared(declared)), None).response(
+        declared = await node.datasets.all(at.point.as_of)
+        # A feature begins with the data sets it is made of.
+        there = any(one.record is Bar for one in declared.values())
+        rows = await asyncio.to_thread(_indicators) if there else []
+        return _answer(node, {"data": rows}, at, at.as_of(*_declared(declared)), None).response(
             request, node.clock.now()
         )
 
@@ -132,7 +134,8 @@ def add(app: FastAPI, node: Node) -> None:
         features,
         scope=ANY,
         query=Moments,
-        summary="The features that are computed",
+        summary="The features that are computed: indicators and signals, with their formulas",
+        example={"data": FEATURES},
     )
     get(
         app,
@@ -222,6 +225,44 @@ def _series(dataset: Dataset, partition: str) -> dict[str, Any]:
         "attribution": line["attribution"],
         "llm_allowed": line.get("llm_allowed", False),
     }
+
+
+def _indicators() -> list[dict[str, Any]]:
+    """Every indicator, then every signal: they are worked out from the columns that are their inputs."""
+    from ray_app.process.indicators.catalogue import OUTPUTS
+    from ray_app.process.indicators.signals import SIGNALS
+
+    rows = [
+        {
+            "name": one.name,
+            "group": "technical",
+            "kind": "indicator",
+            "family": one.family,
+            "formula": one.formula,
+            "inputs": one.inputs,
+            "unit": one.unit,
+            "values": None,
+            "lookback": one.lookback,
+            "memory": one.memory,
+            "days": one.days,
+            "version": one.version,
+        }
+        for one in OUTPUTS
+    ]
+    of_inputs = {"family": None, "unit": None, "lookback": None, "memory": None, "days": None}
+    return rows + [
+        {
+            "name": one.name,
+            "group": "technical",
+            "kind": "signal",
+            "formula": one.formula,
+            "inputs": one.inputs,
+            "values": one.values,
+            "version": one.version,
+            **of_inputs,
+        }
+        for one in SIGNALS
+    ]
 
 
 def _answer(node: Node, payload: dict[str, Any], at: Standing, as_of: Any, cursor: str | None) -> Answer:

@@ -58,6 +58,48 @@ HISTORICAL: dict[str, Any] = {
     "total_points": 1,
     "meta": {**META, "gaps": [GAP], "cursor": None},
 }
+TECHNICAL: dict[str, Any] = {
+    "symbol": "BTC",
+    "id": "bitcoin",
+    "name": "Bitcoin",
+    "timeframe": "1h",
+    "vs_currency": "usd",
+    "candle": HISTORICAL["data"][0],
+    "rsi": {
+        "value": 72.5,
+        "signal": "overbought",
+        "thresholds": {"oversold": 30, "overbought": 70},
+        "period": 14,
+    },
+    "macd": {"line": 0.5, "signal_line": 0.25, "histogram": 0.25, "crossover": "bullish"},
+    "bollinger_bands": {
+        "upper": 1.75,
+        "middle": 1.5,
+        "lower": 1.25,
+        "position": "upper_half",
+        "percent": 0.5,
+        "bandwidth": 33.25,
+        "squeeze": False,
+    },
+    "moving_averages": {"sma_20": 1.5, "ema_200": None},
+    "indicators": {"atr_14": 0.125, "obv_200": None},
+    "overall_signal": {"direction": "bullish", "strength": 0.2, "confidence": 0.6},
+    "meta": {
+        **META,
+        "reasons": ["candles of coingecko have no volume; there is with venue=coinbase or kraken"],
+        "dataset": "coingecko.bars_1h",
+        "instrument": "bitcoin",
+        "candles": {
+            "from": "2026-10-24T01:00:00.000Z",
+            "to": "2026-11-23T01:00:00.000Z",
+            "count": 720,
+            "missing": 0,
+            "whole_history": False,
+        },
+        "nulls": {"warming_up": {"ema_200": 2474}, "no_volume": {"obv_200": None}},
+        "gaps": [],
+    },
+}
 _KNOWN: dict[str, Any] = {
     "known_at": "2026-10-30T06:00:00.000Z",
     "received_at": "2026-10-29T13:05:02.417Z",
@@ -144,6 +186,34 @@ SERIES: dict[str, Any] = {
     "attribution": "as the source wants it",
     "llm_allowed": False,
 }
+_OF_INDICATORS: dict[str, Any] = {"group": "technical", "inputs": ["close"], "version": 1}
+FEATURES: list[dict[str, Any]] = [
+    {
+        "name": "sma_20",
+        "kind": "indicator",
+        "family": "moving averages",
+        "formula": "mean of the last 20 closes",
+        "unit": "price",
+        "values": None,
+        "lookback": 19,
+        "memory": 19,
+        "days": 0,
+        **_OF_INDICATORS,
+    },
+    {
+        "name": "bollinger_squeeze",
+        "kind": "signal",
+        "family": None,
+        "formula": "whether bb_squeeze_20_2_120 is 1",
+        "unit": None,
+        "values": "true, false",
+        "lookback": None,
+        "memory": None,
+        "days": None,
+        **_OF_INDICATORS,
+        "inputs": ["bb_squeeze_20_2_120"],
+    },
+]
 _TEXT: dict[str, Any] = {
     "source": "rss",
     "feed": "crypto/coindesk",

@@ -72,7 +72,7 @@ def add(app: FastAPI, node: Node) -> None:
                 "interval": query.interval,
                 "vs_currency": currency,
                 "units": {"price": currency.upper(), "volume": asset.symbol_at(at.asked)},
-                "data": [_row(candle) for candle in shown],
+                "data": [candle_row(candle) for candle in shown],
                 "total_points": len(found.candles),
             },
             meta={
@@ -152,7 +152,8 @@ def _page(candles: list[Candle], paged: Page, as_of: datetime) -> tuple[list[Can
     return shown, paged.next([shown[-1].start.isoformat()], as_of)
 
 
-def _row(candle: Candle) -> dict[str, object]:
+def candle_row(candle: Candle) -> dict[str, object]:
+    """One candle as JSON types."""
     return {
         "timestamp": candle.start,
         "end": candle.end,
