@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ray_app.process.indicators.newest import Asked, Newest
 
 LOOKS = 5
+PROOF = timedelta(days=30)  # a halt of trading is shorter, a coin that is not there yet is not
 SPARE = 6  # candles that may be incomplete at the end without the memory falling short
 
 
@@ -89,8 +90,8 @@ async def window(node: Node, chosen: Chosen, rows: int, at: Standing) -> Window 
 async def begins(node: Node, chosen: Chosen, seen: Window, at: Standing) -> tuple[bool, Sequence[datetime]]:
     """Whether its first bar is the first that the source ever had, and when that became so.
 
-    Only if everything before it in the window was asked for and was empty there, and nothing is older: then
-    a coin is younger than what an indicator remembers, and its averages started where the series did.
+    Only if everything before it in the window, a month at least, was asked for and was empty there, and nothing
+    older is stored: then a coin is younger than what an indicator remembers, and its averages start where it did.
     """
     first, names = seen.first, {name for name, _ in seen.pieces}
     if first is None or len(names) != 1:
@@ -98,10 +99,10 @@ async def begins(node: Node, chosen: Chosen, seen: Window, at: Standing) -> tupl
     (name,), dataset = names, chosen.dataset
     if first - dataset.grain < seen.over.start:
         return False, ()
-    older = TimeRange(floor(EARLIEST, dataset.grain), seen.over.start)
+    before = TimeRange(min(seen.over.start, first - PROOF), first)
+    older = TimeRange(floor(EARLIEST, dataset.grain), first)
     if await node.store.bars.newest(dataset.name, name, older, at.point) is not None:
         return False, ()
-    before = TimeRange(seen.over.start, first)
     if next(chosen.names[name].missing(before), None) is not None:
         return False, ()  # for a time it was another coin, or not wanted
     tried = (await node.store.ledger.tried(dataset.name, before, [name], at.point.as_of)).get(name, [])

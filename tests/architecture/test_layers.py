@@ -222,3 +222,9 @@ def test_light_modules_load_nothing_heavy():
     run = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert run.stdout.split() == []
+
+
+def test_a_gateway_starts_without_what_only_indicators_need():
+    code = "import sys, ray_app.serve.gateway; print(*sorted({'polars', 'numpy'} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout.split()) == (0, []), run.stderr

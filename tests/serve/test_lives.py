@@ -82,3 +82,36 @@ async def test_a_declaration_from_before_there_were_lives_answers_as_it_did(star
         await node.get("/api/v1/coverage", dataset="binance.bars_1d", start="2022-06-02", end="2022-06-03")
     )["data"]
     assert row["intervals"]["collected"] == 1
+
+
+async def test_indicators_use_the_bars_of_the_coin_only(start: Start):
+    node = await start(registry=load_registry())
+    await declared(node, binance.SOURCE, ["bars_1d"], partitions=["LUNAUSDT"], at=NEW)
+    old = [bar("LUNAUSDT", OLD - n * DAY, "31") for n in range(30)]
+    new = [bar("LUNAUSDT", NEW + n * DAY, str(6 + n)) for n in range(12)]
+    await had(node, binance.SOURCE, "bars_1d", [*old, *new], NEW + 12 * DAY)
+    node.clock.set(NEW + 13 * DAY)
+    asked = {"venue": "binance", "timeframe": "1d", "indicators": "sma_10,sma_20"}
+    body = await node.get("/api/v1/technical/LUNA", **asked)
+    assert (body["candle"]["close"], body["meta"]["candles"]["count"]) == (17, 12)
+    assert body["moving_averages"] == {"sma_10": 12.5, "sma_20": None}
+    body = await node.get("/api/v1/technical/LUNC", **asked)
+    assert (body["candle"]["timestamp"][:10], body["moving_averages"]) == (
+        "2022-05-10",
+        {"sma_10": 31, "sma_20": 31},
+    )
+
+
+async def test_indicators_go_over_a_new_name_and_the_days_between(start: Start):
+    node = await start(registry=load_registry())
+    first = datetime(2024, 9, 1, tzinfo=UTC)
+    await declared(node, binance.SOURCE, ["bars_1d"], partitions=["MATICUSDT", "POLUSDT"], at=first)
+    rows = [bar("MATICUSDT", first + n * DAY, str(1 + n)) for n in range(10)]  # to the 10th
+    rows += [bar("POLUSDT", first + n * DAY, "100") for n in range(12, 18)]  # from the 13th
+    await had(node, binance.SOURCE, "bars_1d", rows, first + 18 * DAY)
+    node.clock.set(first + 18 * DAY + HOUR)
+    asked = {"venue": "binance", "timeframe": "1d", "indicators": "momentum_10,sma_10"}
+    body = await node.get("/api/v1/technical/POL", **asked)
+    assert body["indicators"] == {"momentum_10": 92}  # from MATIC's close of the 8th to POL's of the 18th
+    assert body["moving_averages"] == {"sma_10": None}
+    assert (body["meta"]["nulls"], body["meta"]["instrument"]) == ({"gap": {"sma_10": None}}, "POLUSDT")

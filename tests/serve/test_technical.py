@@ -2,76 +2,25 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 
-from ray_app.model.collected import Collected
-from ray_app.model.records import Bar
-from ray_app.model.source import Slice
 from ray_app.model.symbols import load_registry
 from ray_app.model.timerange import TimeRange
 from ray_app.process.indicators.catalogue import CATALOGUE, OUTPUTS, compute
-from ray_app.process.indicators.grid import NUMBERS, on_grid
+from ray_app.process.indicators.grid import NUMBERS
 from ray_app.serve import computed
 from ray_app.sources import coinbase
 from tests.serve.conftest import Running, Start, at, stable
 from tests.serve.filling import DAY, HOUR, START, flat, ohlc
-from tests.serve.sources import declared, page
+from tests.serve.hours import Rows, answered, frame, stored, walk
+from tests.serve.sources import declared
 
 PATH = "/api/v1/technical/BTC"
-Rows = list[tuple[datetime, list[Decimal]]]
-
-
-def walk(hours: int, seed: int = 1, until: datetime = START) -> Rows:
-    """Hours of a random walk that end at `until`: (start, [open, high, low, close, volume])."""
-    random = np.random.default_rng(seed)
-    ends = np.round(100 * np.exp(np.cumsum(0.01 * random.standard_normal(hours + 1))), 2)
-    reach = np.round(np.abs(random.standard_normal((2, hours))), 2)
-    volume = np.round(random.lognormal(3, 1, hours), 3)
-    rows = []
-    for n in range(hours):
-        high, low = max(ends[n : n + 2]) + reach[0, n], max(min(ends[n : n + 2]) - reach[1, n], 0.01)
-        numbers = (ends[n], high, low, ends[n + 1], volume[n])
-        rows.append((until - (hours - n) * HOUR, [Decimal(f"{x:.3f}") for x in numbers]))
-    return rows
-
-
-async def stored(node: Running, rows: Rows, received_at: datetime = START) -> None:
-    bars = [
-        Bar(
-            symbol="BTC-USD", interval="1h", start=start, end=start + HOUR,
-            open=numbers[0], high=numbers[1], low=numbers[2], close=numbers[3], volume=numbers[4],
-        )
-        for start, numbers in rows
-    ]  # fmt: skip
-    await answered(node, TimeRange(bars[0].start, bars[-1].end), bars, received_at)
-
-
-async def answered(node: Running, over: TimeRange, bars: Sequence[Bar], received_at: datetime) -> None:
-    """The upstream was asked for the range, and had these."""
-    made = Collected(
-        source="coinbase", stream="bars_1h", parser="candles/1", outcome="covered", received_at=received_at,
-        slice=Slice(("BTC-USD",), over), records=tuple((bar, 0) for bar in bars), topic=None,
-        pages=(page(coinbase.SOURCE, "bars_1h", f"{over} {bars}".encode(), received_at),),
-    )  # fmt: skip
-    await node.fill.commit(made)
-
-
-def frame(rows: Rows, step: timedelta = HOUR) -> pl.DataFrame:
-    """Whole candles of `step`, built here by Polars and not by the code under test."""
-    columns = {name: [float(row[1][i]) for row in rows] for i, name in enumerate(NUMBERS)}
-    hours = pl.DataFrame({"start": [start for start, _ in rows], **columns})
-    if step == HOUR:
-        return on_grid(hours, HOUR)
-    built = hours.group_by_dynamic("start", every=step).agg(
-        pl.first("open"), pl.max("high"), pl.min("low"), pl.last("close"), pl.sum("volume"), pl.len()
-    )
-    return on_grid(built.filter(pl.col("len") == step // HOUR).drop("len"), step)
 
 
 def expected(rows: Rows, step: timedelta = HOUR) -> dict[str, Any]:
@@ -191,7 +140,7 @@ async def test_only_what_is_asked_for(exchange: Running):
     await stored(exchange, walk(600))
     exchange.clock.set(at(minutes=10))
     shape = {"symbol", "id", "name", "timeframe", "vs_currency", "candle", "meta"}
-    body = await exchange.get(PATH, indicators="macd, atr_14,sma_20")
+    body = await exchange.get(PATH, indicators="MACD, atr_14,sma_20")
     assert set(body) == shape | {"macd", "moving_averages", "indicators"}
     assert (set(body["moving_averages"]), set(body["indicators"])) == ({"sma_20"}, {"atr_14"})
     body = await exchange.get(PATH, indicators="overall_signal")
@@ -404,6 +353,29 @@ async def test_many_who_ask_at_once_share_one_computation(exchange: Running, mon
     for n in range(3):
         await exchange.get(PATH, indicators="sma_20")
         assert exchange.node.computed.computed == done + n + 1
+
+
+async def test_a_bar_that_arrives_between_two_looks_is_in_the_answer(
+    exchange: Running, monkeypatch: pytest.MonkeyPatch
+):
+    rows = walk(600)
+    await stored(exchange, rows, at(minutes=1))
+    exchange.clock.set(at(minutes=10))
+    look, looks = exchange.store.bars.extent, 0
+
+    async def looked(*args: Any) -> Any:
+        nonlocal looks
+        found = await look(*args)
+        looks += 1
+        if looks == 1:
+            revised = [*rows[-1][1][:3], rows[-1][1][3] - Decimal("0.001"), rows[-1][1][4]]
+            await stored(exchange, [(rows[-1][0], revised)], at(minutes=5))
+        return found
+
+    monkeypatch.setattr(exchange.store.bars, "extent", looked)
+    body = await exchange.get(PATH, indicators="sma_10")
+    assert body["candle"]["close"] == float(rows[-1][1][3] - Decimal("0.001"))
+    assert (body["meta"]["as_of"], looks) == ("2026-11-23T00:05:00.000Z", 2)
 
 
 async def test_the_candles_are_those_of_historical(both: Running):

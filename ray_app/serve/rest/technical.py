@@ -111,7 +111,7 @@ def _asked(query: TechnicalQuery) -> "Asked":
     """Raises Problem for names and periods that there are not."""
     from ray_app.process.indicators.newest import asked, nearest
 
-    names = None if query.indicators is None else [one.strip() for one in query.indicators.split(",")]
+    names = None if query.indicators is None else [one.strip().lower() for one in query.indicators.split(",")]
     periods = [] if query.periods is None else [one.strip() for one in query.periods.split(",")]
     good = [
         n for one in periods if one.isascii() and one.isdigit() and 2 <= (n := int(one[:4])) <= LONGEST_PERIOD
