@@ -231,6 +231,17 @@ async def test_a_coin_younger_than_the_memory_begins_with_its_first_candle(excha
     assert (await exchange.get(PATH))["meta"]["candles"]["whole_history"] is False
 
 
+async def test_a_halt_of_some_days_is_no_beginning(exchange: Running):
+    await stored(exchange, walk(15))
+    first = START - 15 * HOUR
+    for days, whole in ((29, False), (30, True)):
+        await answered(exchange, TimeRange(first - days * DAY, first), [], at(minutes=days))
+        exchange.clock.set(at(minutes=days + 1))
+        body = await exchange.get(PATH, indicators="rsi_7")  # which remembers 202 hours
+        assert body["meta"]["candles"]["whole_history"] is whole
+        assert (body["indicators"]["rsi_7"] is not None) is whole
+
+
 async def test_a_gap_is_null_with_its_reason(exchange: Running):
     rows = walk(600)
     hole = [row for row in rows if row[0] != START - 10 * HOUR]
