@@ -232,12 +232,18 @@ async def test_what_was_heard_can_be_made_again_from_its_pages(
 
 
 @pytest.mark.parametrize(
-    ("kind", "reason"),
-    [("stall", "silent for 0:00:00.400000"), ("cut", "connection ended"), ("slow", "slow consumer")],
+    ("kind", "silence", "reason"),
+    [
+        ("stall", 0.4, "silent for 0:00:00.400000"),
+        ("cut", 30, "connection ended"),
+        ("slow", 30, "slow consumer"),
+    ],
 )
-async def test_a_lost_connection_is_a_visible_gap_that_is_filled(listen: Listen, kind: str, reason: str):
+async def test_a_lost_connection_is_a_visible_gap_that_is_filled(
+    listen: Listen, kind: str, silence: float, reason: str
+):
     """Nothing is heard of three minutes; then they are in the store as they were traded."""
-    it = await listen(silence=timedelta(seconds=0.4))
+    it = await listen(silence=timedelta(seconds=silence))
     await it.start()
     it.move(at(10, 4))
     await it.stored(2)

@@ -111,7 +111,9 @@ def test_a_text_is_read_to_the_trained_length(cryptobert: SentimentModel, saved:
     expected = by_transformers(folder, model, long, COLUMNS["cryptobert"], 128)
     first, other = cryptobert.score([long, long + " and more"])
     assert shares(first) == pytest.approx(expected, abs=1e-5)
-    assert shares(other) == shares(first)
+    assert shares(other) == pytest.approx(
+        shares(first), abs=1e-6
+    )  # as exactly as one row of a batch is another
     assert cryptobert.identity.rule == "first 128 tokens"
 
 
