@@ -34,7 +34,7 @@ def flagged(record: type[Record], facts: Sequence[Stored]) -> list[tuple[int, st
 
 def polls(prices: Sequence[str], **more: Any) -> list[Stored]:
     """One price a poll, each updated a moment before."""
-    nothing = dict.fromkeys(("market_cap", "circulating_supply", "low_24h", "high_24h"))
+    nothing: dict[str, Any] = dict.fromkeys(("market_cap", "circulating_supply", "low_24h", "high_24h"))
     out = []
     for n, price in enumerate(prices):
         at = T0 + n * POLL
@@ -47,7 +47,7 @@ def bars(closes: Sequence[str], volume: str | None = "1", spread: str = "0.5") -
     out = []
     for n, close in enumerate(closes):
         c, half = Decimal(close), Decimal(spread)
-        values = {"open": c, "high": c + half, "low": c - half, "close": c}
+        values: dict[str, Any] = {"open": c, "high": c + half, "low": c - half, "close": c}
         values["volume"] = None if volume is None else Decimal(volume)
         out.append(Stored(T0 + n * HOUR, values, T0 + (n + 1) * HOUR))
     return out
@@ -115,7 +115,7 @@ def test_an_update_that_is_told_for_an_hour_is_held():
 
 def test_an_update_of_before_the_last_one():
     first, second = polls(["100", "100"])
-    back = Stored(second.cursor, second.values | {"updated_at": T0 - POLL}, second.received_at)
+    back = Stored(second.cursor, {**second.values, "updated_at": T0 - POLL}, second.received_at)
     assert flagged(Price, [first, back]) == [(1, "went_back")]
 
 
