@@ -4,8 +4,11 @@ Each process opens its own parts from the settings (`open_node`, `open_gateway`)
 argument that crosses Ray.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 from ray import serve
@@ -15,12 +18,16 @@ from ray_app.connect.simulated import simulator_clock
 from ray_app.model.clock import Clock, SystemClock
 from ray_app.model.source import Plan, Source
 from ray_app.model.symbols import load_registry
+from ray_app.model.texts import Article, Post
 from ray_app.observe.log import set_level
-from ray_app.runtime.opening import Assigned, Node
+from ray_app.process.sentiment import embedded, transformer
+from ray_app.process.sentiment.weights import CRYPTOBERT, FINBERT, Declared
+from ray_app.runtime.opening import Assigned, Load, Node
 from ray_app.serve.parts import Parts
 from ray_app.settings import Settings
 from ray_app.sources import all_sources
 from ray_app.store.hot import redis_client
+from ray_app.store.linked import Kind
 from ray_app.store.store import Store
 
 
@@ -108,6 +115,24 @@ def _plan(settings: Settings, source: Source, plan: Plan) -> Plan:
     return replace(plan, streams=streams)
 
 
+def models(settings: Settings) -> Mapping[Kind, Load]:
+    """What scores each kind of text; nothing is loaded yet. Raises ValueError for a folder that is not there."""
+    match settings.sentiment.strip():
+        case "off":
+            return {}
+        case "embedded":
+            return {Article: embedded.load, Post: embedded.load}
+        case name:
+            folder = Path(name)
+    declared: dict[Kind, Declared] = {Article: FINBERT, Post: CRYPTOBERT}
+    if lost := [folder / one.id for one in declared.values() if not (folder / one.id).is_dir()]:
+        raise ValueError(
+            f"CRYPTO_DATA_SENTIMENT: there is no folder {lost[0]}; say `embedded`, `off`, "
+            "or a folder that holds cryptobert and finbert"
+        )
+    return {kind: partial(transformer.load, one, folder / one.id) for kind, one in declared.items()}
+
+
 async def open_clock(settings: Settings, http: HttpClient | None = None) -> Clock:
     """The machine's time, or the simulator's. Only with `http` can it jump: that client asks the simulator to."""
     if not settings.simulated:
@@ -127,6 +152,7 @@ async def open_node() -> Node:
 async def open_with(settings: Settings) -> Node:
     """The parts of a collecting process."""
     set_level(settings.log_level)
+    scoring = models(settings)
     http = client()
     try:
         clock = await open_clock(settings, http)
@@ -143,6 +169,7 @@ async def open_with(settings: Settings) -> Node:
         redis_url=settings.redis_url,
         release=settings.release,
         http=http,
+        models=scoring,
     )
 
 

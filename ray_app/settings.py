@@ -68,6 +68,10 @@ class Settings(BaseSettings):
         timedelta(days=2),
         description="how far back gaps are filled by themselves; finer than an hour: two days at most (P30D)",
     )
+    sentiment: str = Field(
+        "embedded",
+        description="what scores texts: `embedded`, `off`, or a folder that holds cryptobert and finbert",
+    )
     instruments: Path | None = Field(
         None, description="a file of further coins, one line each, like instruments.csv"
     )

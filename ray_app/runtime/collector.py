@@ -31,6 +31,7 @@ from ray_app.runtime.linking import Linking
 from ray_app.runtime.opening import Assigned, LeasedBooks, Node, Opening
 from ray_app.runtime.rechecking import Rechecking
 from ray_app.runtime.relay import Relay
+from ray_app.runtime.scoring import Scoring
 from ray_app.store.leases import TTL
 
 log = logger("collector")
@@ -74,14 +75,17 @@ class Shard:
     async def _owning(self, lease: Lease) -> None:
         relay = Relay(self.node, self.owner, self._wall)
         linking = Linking(self.node, lease, self._members, self._wall)
+        scoring = Scoring(self.node, lease, self._members, self._wall)
 
         def committed() -> None:
             relay.wake()
             linking.wake()
+            scoring.wake()
 
         books = LeasedBooks(self.node, lease, committed)
         await self._recover(books)
-        jobs: list[Callable[[], Coroutine[Any, Any, None]]] = [self._renewing, relay.run, linking.run]
+        jobs: list[Callable[[], Coroutine[Any, Any, None]]]
+        jobs = [self._renewing, relay.run, linking.run, scoring.run]
         turns = {a.scope: self._turns(a) for a in self.node.assigned}
         since, first = await self.node.since(), list[Running]()
         for assigned, stream in self.node.streams():

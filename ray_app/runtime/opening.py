@@ -21,13 +21,16 @@ from ray_app.model.quota import Priority, Turns
 from ray_app.model.source import Plan, Source, Stream
 from ray_app.model.symbols import Registry
 from ray_app.model.timerange import Coverage, TimeRange
+from ray_app.process.sentiment.model import SentimentModel
 from ray_app.store.facts import Committed
 from ray_app.store.hot import redis_client
+from ray_app.store.linked import Kind
 from ray_app.store.reading import Fact
 from ray_app.store.store import Store
 
 NAMESPACE = "crypto-data"
 HOUR = timedelta(hours=1)
+Load = Callable[[], SentimentModel]  # loads a model anew; raises ModelError
 FINE_REACH = timedelta(days=2)  # a month of minutes is 43,200 candles a pair: older ones are for a backfill
 
 
@@ -53,7 +56,7 @@ class Assigned:
 
 @dataclass(kw_only=True)
 class Node:
-    """The parts of a collecting process. `redis_url` empty: no hot side."""
+    """The parts of a collecting process. `redis_url` empty: no hot side. `models`: what scores texts, by kind."""
 
     store: Store
     registry: Registry
@@ -65,6 +68,7 @@ class Node:
     release: str
     http: HttpClient
     sockets: Callable[..., Connect] = opener
+    models: Mapping[Kind, Load] = field(default_factory=dict)
     _signing: dict[str, Signing] = field(default_factory=dict, repr=False)
     _validators: Validators = field(default_factory=dict, repr=False)
 

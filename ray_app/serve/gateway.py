@@ -27,6 +27,7 @@ from ray_app.serve.rest import (
     onchain,
     operations,
     quality,
+    sentiment,
     technical,
     texts,
 )
@@ -60,7 +61,7 @@ def build_app(parts: Parts, *, owned: bool = False) -> FastAPI:
     )
     app.router.route_class = Guarded
     app.state.node = node
-    data = (current, historical, technical, derivatives, macro, onchain, texts)
+    data = (current, historical, technical, derivatives, macro, onchain, texts, sentiment)
     for routes in (*data, coverage, evidence, quality, operations, catalog, health, documents):
         routes.add(app, node)
 

@@ -5,7 +5,7 @@ shows as received at 12:00:00.123 belongs to as_of=12:00:00.123.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from ray_app.model.clock import Clock
@@ -14,6 +14,7 @@ from ray_app.serve.problems import invalid
 from ray_app.serve.wire import MILLISECOND, text
 from ray_app.store.reading import SETTLED, Point
 
+MINUTE = timedelta(minutes=1)
 _REST_OF_IT = timedelta(microseconds=999)
 _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+ -]\d\d:?\d\d)?)?", re.ASCII
@@ -62,6 +63,18 @@ def instant(value: str, name: str, earliest: datetime = EARLIEST) -> datetime:
                 return moment
             raise invalid(f"{name} must not be before {text(earliest)}", parameter=name)
     raise invalid(f"{name} must be an RFC 3339 time like 2026-11-23T01:05:00Z", parameter=name)
+
+
+def to_the_minute(at: Standing) -> Standing:
+    """A question about now, asked as of the last whole minute that is certainly in the store; others as they are.
+
+    For answers in which ages count: each minute has one answer, which as_of gives for ever.
+    """
+    if at.asked is not None:
+        return at
+    minute = floor(at.now - timedelta(seconds=SETTLED), MINUTE)
+    bound = minute + _REST_OF_IT
+    return replace(at, point=replace(at.point, as_of=bound), now=bound, asked=minute)
 
 
 async def standing(clock: Clock, as_of: str | None, known_by: str | None) -> Standing:

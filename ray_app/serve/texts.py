@@ -7,6 +7,7 @@ stock/cnbc-top, business sections and filings, are stock news. Posts of all soci
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ from ray_app.serve.series import Series
 from ray_app.store.linked import Linked, TextId
 from ray_app.store.newest import NewestTexts, NewText, Place
 from ray_app.store.reading import Point
+from ray_app.store.scored import Scored, content_of, said_in
 
 Kind = Literal["crypto", "stock", "social"]
 FIRST = datetime(1990, 1, 1, tzinfo=UTC)  # no text is older
@@ -48,7 +50,7 @@ class Texts:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._newest = NewestTexts(node.store.database)
-        self._links = node.store.links
+        self._links, self._scores = node.store.links, node.store.scores
 
     async def feeds(self, kind: Kind, source: str | None, at: Standing) -> list[Series]:
         """The feeds of a kind, perhaps only those of a source, or one of them. Raises Problem for an unknown one."""
@@ -71,14 +73,21 @@ class Texts:
     def asset(self, symbol: str, kind: Kind, at: Standing) -> str:
         """The coin or stock that a symbol means: of stock news a stock first, else a coin. Raises UnknownSymbol."""
         ticker = symbol.strip().upper()
-        if kind == "stock" and ticker in self._stocks:
+        if kind == "stock" and ticker in self.stocks:
             return ticker
         try:
             return self._node.resolve(symbol, at.asked).id
         except UnknownSymbol:
-            if ticker in self._stocks:
+            if ticker in self.stocks:
                 return ticker
             raise
+
+    def stock(self, symbol: str) -> str:
+        """The ticker of a stock that texts are linked to. Raises UnknownSymbol."""
+        ticker = symbol.strip().upper()
+        if ticker not in self.stocks:
+            raise UnknownSymbol(symbol, tuple(get_close_matches(ticker, sorted(self.stocks), 3, 0.0)))
+        return ticker
 
     async def page(
         self, wanted: Wanted, after: Place | None, at: Standing
@@ -113,6 +122,18 @@ class Texts:
         ids = {TextId(*one.place[1:]): one.place for one in texts}
         found = await self._links.mentions_of(list(ids), LINKER, at.point)
         return {ids[name]: linked for name, linked in found.items()}
+
+    async def scores(self, texts: Sequence[NewText], at: Standing) -> dict[Place, Scored]:
+        """What the served model says of each text in the words that are shown; unscored ones are absent."""
+        kind = Post if texts and "likes" in texts[0].fact.values else Article
+        found = await self._scores.scores_of((TextId(*one.place[1:]) for one in texts), kind, at.point)
+        out = {}
+        for one in texts:
+            content = content_of(said_in(one.fact.values))
+            scored = found.get(TextId(*one.place[1:]), [])
+            if (fitting := next((each for each in scored if each.content == content), None)) is not None:
+                out[one.place] = fitting
+        return out
 
     def mentions(self, linked: Linked | None, at: Standing) -> list[dict[str, Any]]:
         """As JSON types, the surest first; `symbol` is the ticker."""
@@ -158,7 +179,8 @@ class Texts:
         return {asset.id: asset.symbol_at(at.asked) for asset in self._node.registry.assets}
 
     @cached_property
-    def _stocks(self) -> frozenset[str]:
+    def stocks(self) -> frozenset[str]:
+        """The tickers of all stocks that texts are linked to."""
         return frozenset(form.means for form in forms(self._node.registry) if form.kind == "stock")
 
 

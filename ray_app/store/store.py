@@ -11,11 +11,13 @@ from ray_app.store.keys import Keys
 from ray_app.store.leases import Leases
 from ray_app.store.ledger import Ledger
 from ray_app.store.links import Links
+from ray_app.store.opinions import Opinions
 from ray_app.store.outbox import Outbox
 from ray_app.store.quota import Quotas
 from ray_app.store.raw import RawPages
 from ray_app.store.reading import Reading
 from ray_app.store.received import Received
+from ray_app.store.scores import Scores
 from ray_app.store.texts import Texts
 
 
@@ -37,6 +39,8 @@ class Store:
         self.keys = Keys(self.database)
         self.texts = Texts(self.database)
         self.links = Links(self.database)
+        self.scores = Scores(self.database)
+        self.opinions = Opinions(self.database)
 
     async def commit(self, collected: Sequence[Collected], lease: Lease) -> Committed:
         """Manifests first, then facts and coverage in one transaction.

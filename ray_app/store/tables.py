@@ -10,7 +10,7 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import StringConstraints
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, UniqueConstraint
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, UniqueConstraint
 from sqlalchemy.types import TypeEngine
 
 from ray_app.model.records import Bar, ExchangeRate, MarketPoint, Price, Record
@@ -24,20 +24,17 @@ from ray_app.model.series import (
     Trending,
 )
 from ray_app.model.texts import Article, Post
+from ray_app.store.metadata import metadata, table
+from ray_app.store.score_tables import scorers, text_scores
 from ray_app.store.types import Exact, Id, Instant, LongText
 
-metadata = MetaData()
-_MYSQL: dict[str, Any] = {
-    "mysql_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_bin",
-    "mysql_engine": "InnoDB",
-}
+__all__ = [
+    "FACTS", "LONGEST_NAME", "PROVENANCE", "api_keys", "backfills", "collectors", "facts_table", "leases",
+    "mentions", "metadata", "node", "outbox", "pages", "partition_sets", "quotas", "redactions", "scorers",
+    "series", "set_aside", "slices", "streams", "text_checks", "text_links", "text_scores",
+]  # fmt: skip
 LONGEST_NAME = 190  # characters: what MySQL takes into a key beside others
 PROVENANCE = ("series", "revision", "known_at", "received_at", "page")
-
-
-def table(title: str, *parts: Any) -> Table:
-    return Table(title, metadata, *parts, **_MYSQL)
 
 
 node = table("node", Column("name", String(60), primary_key=True), Column("value", LongText, nullable=False))

@@ -17,7 +17,16 @@ from ray_app.model.collected import Lease
 from ray_app.model.texts import Post
 from ray_app.store import leases
 from ray_app.store.engine import Database, dumps
-from ray_app.store.tables import FACTS, outbox, redactions, series, set_aside, slices, text_checks
+from ray_app.store.tables import (
+    FACTS,
+    outbox,
+    redactions,
+    series,
+    set_aside,
+    slices,
+    text_checks,
+    text_scores,
+)
 
 posts = FACTS[Post]
 EMPTY = {f: None for f in Post.model_fields if f not in ("feed", "item", "at", "deleted")} | {"deleted": True}
@@ -108,6 +117,8 @@ class Texts:
                 place = (posts.c.series == one.series, posts.c.item == one.item)
                 await connection.execute(delete(posts).where(*place, posts.c.revision > 0))
                 await connection.execute(update(posts).where(*place).values(**EMPTY))
+                scores = (text_scores.c.series == one.series, text_scores.c.item == one.item)
+                await connection.execute(update(text_scores).where(*scores).values(content=None))
                 known = select(redactions.c.item).where(
                     redactions.c.series == one.series, redactions.c.item == one.item
                 )

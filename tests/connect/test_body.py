@@ -31,6 +31,7 @@ async def pieces(body: bytes, size: int = 65536) -> AsyncIterator[bytes]:
         (gzip.compress(b""), "X-GZIP"),
         (b"", "gzip"),
     ],
+    ids=["plain", "identity", "gzip", "nothing packed", "nothing"],  # bytes of gzip have a time in them
 )
 async def test_a_body_comes_out_as_it_went_in(packed: bytes, encoding: str, size: int):
     expected = b"" if encoding == "X-GZIP" or not packed else TEXT[:500]
@@ -54,6 +55,7 @@ async def test_a_body_of_exactly_what_may_be_read_is_read(encoding: str):
         (gzip.compress(gzip.compress(TEXT)), "gzip, gzip"),
         (TEXT, "br"),
     ],
+    ids=["cut off", "plain", "zstd", "twice", "br"],
 )
 async def test_what_is_not_packed_as_it_says_is_no_body(body: bytes, encoding: str):
     with pytest.raises(NotPackedSo):

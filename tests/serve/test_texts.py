@@ -116,6 +116,8 @@ async def test_crypto_news_newest_first(node: Running):
         "author": "A. Writer",
         "topics": "Markets",
         "story": "0d1f",
+        "sentiment": None,
+        "sentiment_reason": "not_scored",
         "licence": "no_redistribution",
         "llm_allowed": True,
         "known_at": "2026-11-22T23:10:00.000Z",

@@ -1,8 +1,11 @@
 """One number for an asset and a window from the scores of many texts. Pure: the same texts, the same number.
 
-score = sum(w * s) / sum(w) over the texts of the window that have a score, each weighing
+score = sum(w * s) / sum(w) over the stories of the window that have a score. A text weighs
 
     w = 0.5 ** (age / half-life) * source * confidence * link * engagement
+
+and texts that tell the same story are one piece of evidence: together they weigh as much as the heaviest of them
+and say the mean of what they say, weighted likewise. A text without a story is one by itself.
 
 age up to the end of the window, half-life a quarter of the window; `source` and `link` from 0 to 1; confidence of the
 model; engagement = 1 + ln(1 + votes, likes, answers) for posts, 1 for news. Texts without a score are counted apart
@@ -10,6 +13,7 @@ and weigh nothing: unknown is not neutral.
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,10 +30,12 @@ WINDOWS: Mapping[str, timedelta] = {
     "7d": timedelta(days=7),
 }
 HALF_LIVES_IN_A_WINDOW = 4
+POINTS = 12  # of a history, a twelfth of the window apart
 BULLISH, BEARISH = 0.15, -0.15  # from here on
 FORMULA = (
-    "sum(w * score) / sum(w) over scored texts with start < published <= end; w = 0.5^(age / half-life) * source "
-    "weight * model confidence * link confidence * engagement; half-life = window / 4; engagement = 1 + ln(1 + n) for "
+    "sum(w * score) / sum(w) over stories with a scored text with start < published <= end; of a text w = "
+    "0.5^(age / half-life) * source weight * model confidence * link confidence * engagement; a story weighs as its "
+    "heaviest text and scores the weighted mean of its texts; half-life = window / 4; engagement = 1 + ln(1 + n) for "
     "posts, 1 for news; label bullish from 0.15, bearish from -0.15, else neutral; effective size = sum(w)^2 / "
     "sum(w^2); confidence = weighted mean of the models' confidences; texts without a score are counted as unscored "
     "and left out"
@@ -48,6 +54,7 @@ class Opinion:
     link: float = 1.0  # how sure it is that the text speaks of the asset, 0 to 1
     source: float = 1.0  # weight of its source, 0 to 1
     engagement: int = 0  # votes, likes and answers together; below 0 counts as 0
+    story: str | None = None  # texts that tell the same share it
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,8 @@ class Aggregate:
     confidence: float | None
     count: int  # texts with a score
     unscored: int  # texts without
-    effective: float  # as how many texts of equal weight they count
+    stories: int  # that the texts with a score tell
+    effective: float  # as how many stories of equal weight they count
     models: tuple[str, ...]  # that gave the scores, sorted
 
 
@@ -88,6 +96,22 @@ def sentiment(opinions: Iterable[Opinion], window: str, end: datetime) -> Sentim
     )
 
 
+def history(opinions: Iterable[Opinion], window: str, end: datetime) -> list[tuple[datetime, Aggregate]]:
+    """The same at POINTS ends, oldest first, each over a whole window; the last is that of `end`.
+
+    `opinions` must reach back to the first of these windows: twice the window is enough.
+    """
+    length = WINDOWS[window]
+    every = sorted(opinions, key=_order)
+    times = [one.at for one in every]
+    out = []
+    for back in range(POINTS - 1, -1, -1):
+        until = end - length / POINTS * back
+        inside = every[bisect_right(times, until - length) : bisect_right(times, until)]
+        out.append((until, _aggregate(inside, until, length / HALF_LIVES_IN_A_WINDOW)))
+    return out
+
+
 def label_of(score: float) -> Label:
     if score >= BULLISH:
         return "bullish"
@@ -95,25 +119,36 @@ def label_of(score: float) -> Label:
 
 
 def _aggregate(opinions: Sequence[Opinion], end: datetime, half_life: timedelta) -> Aggregate:
-    scored = [
-        (one.score, one.confidence, _weight(one, one.confidence, end, half_life), one.model)
-        for one in opinions
-        if one.score is not None and one.confidence is not None
+    told: dict[str | int, list[tuple[float, float, float]]] = {}  # by story: weight, score, confidence
+    models: set[str] = set()
+    for place, one in enumerate(opinions):
+        if one.score is not None and one.confidence is not None:
+            weight = _weight(one, one.confidence, end, half_life)
+            told.setdefault(place if one.story is None else one.story, []).append(
+                (weight, one.score, one.confidence)
+            )
+            models.add(one.model)
+    count = sum(map(len, told.values()))
+    counts = (count, len(opinions) - count, len(told))
+    heaviest = {story: max(weight for weight, *_ in texts) for story, texts in told.items()}
+    # What a text weighs beside those that tell the same.
+    shares = [
+        (weight * (heaviest[story] / math.fsum(w for w, *_ in texts)), score, sure)
+        for story, texts in told.items()
+        if heaviest[story] > 0
+        for weight, score, sure in texts
     ]
-    total = math.fsum(weight for *_, weight, _ in scored)
-    models = tuple(sorted({model for *_, model in scored}))
-    count, unscored = len(scored), len(opinions) - len(scored)
+    total = math.fsum(share for share, *_ in shares)
     if total <= 0:
-        return Aggregate(None, None, None, count, unscored, 0.0, models)
-    score = math.fsum(weight * score for score, _, weight, _ in scored) / total
+        return Aggregate(None, None, None, *counts, 0.0, tuple(sorted(models)))
+    score = math.fsum(share * score for share, score, _ in shares) / total
     return Aggregate(
-        score=score,
-        label=label_of(score),
-        confidence=math.fsum(weight * sure for _, sure, weight, _ in scored) / total,
-        count=count,
-        unscored=unscored,
-        effective=total**2 / math.fsum(weight**2 for *_, weight, _ in scored),
-        models=models,
+        score,
+        label_of(score),
+        math.fsum(share * sure for share, _, sure in shares) / total,
+        *counts,
+        total**2 / math.fsum(weight**2 for weight in heaviest.values()),
+        tuple(sorted(models)),
     )
 
 

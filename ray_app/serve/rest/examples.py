@@ -214,6 +214,8 @@ FEATURES: list[dict[str, Any]] = [
         "inputs": ["bb_squeeze_20_2_120"],
     },
 ]
+_MODEL: dict[str, Any] = {"id": "minilm-market-words", "digest": "2c4f"}
+_SCORE: dict[str, Any] = {"score": 0.25, "label": "bullish", "confidence": 0.5}
 _TEXT: dict[str, Any] = {
     "source": "rss",
     "feed": "crypto/coindesk",
@@ -229,6 +231,8 @@ _TEXT: dict[str, Any] = {
     "topics": None,
     "story": "0d1f",
     "mentions": [{"symbol": "BTC", "asset": "bitcoin", "kind": "coin", "confidence": 0.97}],
+    "sentiment": {**_SCORE, "model": _MODEL},
+    "sentiment_reason": None,
     "licence": "no_redistribution",
     "llm_allowed": True,
 }
@@ -250,4 +254,47 @@ SOCIAL: dict[str, Any] = {
         }
     ],
     "meta": {**_SERIES_META, "source": "reddit", "left_out": []},
+}
+_OVERALL: dict[str, Any] = {
+    "timeframe": "24h",
+    "start": "2026-11-22T01:05:00.000Z",
+    "end": "2026-11-23T01:05:00.000Z",
+    "overall_sentiment": {**_SCORE, "reason": None},
+    "sample_size": 3,
+    "effective_sample_size": 2.5,
+    "texts": 4,
+    "unscored": 1,
+    "truncated": False,
+}
+_NONE: dict[str, Any] = {"score": None, "label": None, "confidence": None, "reason": "no_texts"}
+SENTIMENT: dict[str, Any] = {
+    "symbol": "BTC",
+    "id": "bitcoin",
+    "name": "Bitcoin",
+    **_OVERALL,
+    "breakdown": {
+        "news": {**_SCORE, "reason": None, "count": 4, "stories": 3, "unscored": 1, "model": _MODEL},
+        "reddit": {**_NONE, "count": 0, "stories": 0, "unscored": 0, "model": _MODEL},
+        "twitter": {**_NONE, "count": 0, "stories": 0, "unscored": 0, "model": _MODEL},
+    },
+    "history": [{"end": "2026-11-23T01:05:00.000Z", **_SCORE, "reason": None, "sample_size": 3}],
+    "formula": "in words",
+    "meta": {**_SERIES_META, "source": "guardian, reddit, rss, x"},
+}
+MARKET: dict[str, Any] = {
+    "timeframe": "24h",
+    "crypto": _OVERALL,
+    "stock": _OVERALL,
+    "crypto_minus_stock": 0,
+    "fear_and_greed": {
+        "value": 40,
+        "label": "Fear",
+        "day": "2026-11-23T00:00:00.000Z",
+        "reason": None,
+        **_KNOWN,
+        "record_id": "alternative.fear_greed:fear_greed:2026-11-23T00:00:00+00:00:0",
+    },
+    "risk_appetite": {"score": 0.1, "label": "neutral", "reason": None, "formula": "in words"},
+    "formula": "in words",
+    "meta": {**_SERIES_META, "source": "alternative, guardian, reddit, rss, x"},
 }

@@ -18,6 +18,7 @@ from ray_app.serve.problems import Problem
 from ray_app.serve.queries import Paged, read_query
 from ray_app.serve.rest.examples import NEWS, SOCIAL
 from ray_app.serve.routes import get
+from ray_app.serve.sentiment import text_told
 from ray_app.serve.series import Series, answer, known, split
 from ray_app.serve.texts import FIRST, Kind, Texts, Wanted
 from ray_app.serve.wire import MILLISECOND
@@ -75,6 +76,7 @@ def add(app: FastAPI, node: Node) -> None:
         )
         found, following = await texts.page(wanted, _after(page), at)
         links = await texts.links(found, at)
+        scores = await texts.scores(found, at)
         of = {one.place: one for one in open_}
         rows = [(of[text.fact.stream, text.fact.partition], text) for text in found]
         cursor = None
@@ -85,7 +87,8 @@ def add(app: FastAPI, node: Node) -> None:
             told = []
             for one, text in rows:
                 link = links.get(text.place)
-                told.append(_row(one, text, link.story if link else None, texts.mentions(link, at)))
+                beside = {"story": link.story if link else None, "mentions": texts.mentions(link, at)}
+                told.append(_row(one, text, beside | text_told(scores.get(text.place))))
             return {"data": told}
 
         made = await answer(
@@ -96,7 +99,7 @@ def add(app: FastAPI, node: Node) -> None:
             payload,
             cursor=cursor,
             closed=closed,
-            changes=[link.made_at for link in links.values()],
+            changes=[*(one.made_at for one in links.values()), *(one.made_at for one in scores.values())],
         )
         return made.response(request, node.clock.now())
 
@@ -114,8 +117,8 @@ def _after(page: Page) -> Place | None:
     return Place(datetime.fromisoformat(at), *name)
 
 
-def _row(one: Series, text: NewText, story: str | None, mentions: list[dict[str, Any]]) -> dict[str, Any]:
-    """`story`: texts that tell the same share it; null until the text was looked into."""
+def _row(one: Series, text: NewText, beside: dict[str, Any]) -> dict[str, Any]:
+    """`beside`: story (texts that tell the same share it; null until the text was looked into), mentions, sentiment."""
     fact, dataset = text.fact, one.dataset
     values = fact.values
     post = "likes" in values
@@ -132,8 +135,7 @@ def _row(one: Series, text: NewText, story: str | None, mentions: list[dict[str,
         "language": values["language"],
         "author": values["author"],
         "topics": values["topics"],
-        "story": story,
-        "mentions": mentions,
+        **beside,
         "licence": dataset.licence(fact.partition),
         "llm_allowed": bool(dataset.declared.get("llm_allowed", False)),
     }

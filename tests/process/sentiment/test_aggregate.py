@@ -4,7 +4,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ray_app.process.sentiment.aggregate import FORMULA, WINDOWS, Aggregate, Opinion, label_of, sentiment
+from ray_app.process.sentiment.aggregate import (
+    FORMULA,
+    WINDOWS,
+    Aggregate,
+    Opinion,
+    history,
+    label_of,
+    sentiment,
+)
 
 END = datetime(2026, 11, 23, 12, tzinfo=UTC)
 NOW = Opinion("news", END, 1.0, 0.8, "finbert")
@@ -30,7 +38,7 @@ def test_every_weight_counts():
     assert found.overall.confidence == pytest.approx((0.1 * 0.8 + heavy * 0.5) / (0.1 + heavy))
     assert found.overall.models == ("cryptobert", "finbert")
     assert found.breakdown["news"].score == pytest.approx(1.0)
-    assert found.breakdown["reddit"] == Aggregate(-1.0, "bearish", 0.5, 1, 0, 1.0, ("cryptobert",))
+    assert found.breakdown["reddit"] == Aggregate(-1.0, "bearish", 0.5, 1, 0, 1, 1.0, ("cryptobert",))
     assert "twitter" not in found.breakdown
 
 
@@ -47,11 +55,38 @@ def test_texts_without_a_score_are_counted_apart_and_are_not_neutral():
     unknown = replace(NOW, score=None, confidence=None)
     found = sentiment([NOW, unknown, unknown], "24h", END).overall
     assert (found.score, found.count, found.unscored) == (1.0, 1, 2)
-    assert sentiment([unknown], "24h", END).overall == Aggregate(None, None, None, 0, 1, 0.0, ())
-    assert sentiment([], "24h", END).overall == Aggregate(None, None, None, 0, 0, 0.0, ())
+    assert sentiment([unknown], "24h", END).overall == Aggregate(None, None, None, 0, 1, 0, 0.0, ())
+    assert sentiment([], "24h", END).overall == Aggregate(None, None, None, 0, 0, 0, 0.0, ())
     assert sentiment([replace(NOW, link=0.0)], "24h", END).overall == Aggregate(
-        None, None, None, 1, 0, 0.0, ("finbert",)
+        None, None, None, 1, 0, 1, 0.0, ("finbert",)
     )
+
+
+def test_texts_of_one_story_are_one_piece_of_evidence():
+    """Five feeds tell one story: weights 0.8 and four times 0.4, scores 1 and 0: mean 0.8 / 2.4 = 1/3, weight 0.8.
+
+    Beside one other text of -1 with 0.8: (0.8 / 3 - 0.8) / 1.6 = -1/3, two pieces of equal weight.
+    """
+    first = replace(NOW, story="a")
+    again = replace(NOW, story="a", at=END - timedelta(hours=6), score=0.0)
+    other = replace(NOW, score=-1.0, story="b")
+    found = sentiment([first, again, again, again, again, other], "24h", END).overall
+    assert found.score == pytest.approx(-1 / 3)
+    assert found.effective == pytest.approx(2.0)
+    assert (found.count, found.stories, found.label) == (6, 2, "bearish")
+    apart = sentiment(
+        [replace(one, story=None) for one in (first, again, again, again, again, other)], "24h", END
+    )
+    assert apart.overall.stories == 6
+    assert apart.overall.score == pytest.approx((0.8 - 0.8) / 3.2)
+
+
+def test_a_history_is_the_same_question_at_twelve_ends():
+    texts = [replace(NOW, at=END - timedelta(minutes=13 * n), score=(n * n % 11 - 5) / 5) for n in range(200)]
+    told = history(texts, "4h", END)
+    assert [at for at, _ in told] == [END - timedelta(minutes=20) * n for n in range(11, -1, -1)]
+    assert [one for _, one in told] == [sentiment(texts, "4h", at).overall for at, _ in told]
+    assert told[0][1] != told[-1][1]
 
 
 @pytest.mark.parametrize(("window", "length"), WINDOWS.items())

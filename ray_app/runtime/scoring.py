@@ -1,0 +1,146 @@
+"""Score the stored texts of a shard: what the configured models say of each.
+
+Like linking, it finds its work by what is in the store: a backfill in another process, a restart, another model
+all leave texts without a score. The newest go first. A model is loaded by the first round and runs in a thread;
+between batches the loop rests for as long as the model worked, so that a large backfill leaves half a core free.
+"""
+
+import asyncio
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+
+from ray_app.model.clock import Clock
+from ray_app.model.collected import Lease
+from ray_app.model.errors import StoreUnavailable
+from ray_app.observe.log import logger
+from ray_app.process.sentiment.errors import ModelError
+from ray_app.process.sentiment.model import SentimentModel
+from ray_app.process.sentiment.scores import Score
+from ray_app.runtime.opening import Load, Node
+from ray_app.store.linked import Kind
+from ray_app.store.scored import Scorer, Unscored, Verdict, exact
+
+log = logger("scoring")
+IDLE = 15.0  # seconds after which the store is looked at without being woken
+PAUSE = 5.0  # between rounds, however often it is woken
+WHOLE = 30.0  # seconds between looks through all texts; in between only those of the last days
+SHARE = 5  # a look through all of them that took long is not repeated before that many times as long
+LATELY = timedelta(days=3)
+MOST = 512  # texts that are read at once
+BATCH = 64  # of them, scored and written together: a second of the embedded model
+
+
+@dataclass(slots=True)
+class ScoredTexts:
+    """What a round did."""
+
+    texts: int = 0  # that have a score now, or a reason
+    asked: int = 0  # of them, those that the model was asked about; the others say what another one says
+    without: int = 0  # of them, those with a reason
+
+
+class Scoring:
+    """The texts of the streams `members` (source.stream), by the models of the node."""
+
+    def __init__(self, node: Node, lease: Lease, members: Collection[str], wall: Clock) -> None:
+        self._node, self._lease, self._wall = node, lease, wall
+        self._mine: dict[Kind, list[str]] = {}
+        for assigned, stream in node.streams():
+            name = f"{assigned.source.name}.{stream.name}"
+            for kind in node.models:
+                if stream.record is kind and name in members:
+                    self._mine.setdefault(kind, []).append(name)
+        self._loaded: dict[Load, SentimentModel] = {}
+        self._configured: set[Kind] = set()
+        self._woken = asyncio.Event()
+        self._whole_from = 0.0
+
+    def wake(self) -> None:
+        """Something was committed."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """For ever; returns at once where the shard has no texts, or its models cannot be loaded. Raises Fenced."""
+        if not self._mine:
+            return
+        while True:
+            self._woken.clear()
+            try:
+                done = await self.round()
+                if done.texts:
+                    log.info("texts scored", extra={"shard": self._lease.shard, **asdict(done)})
+            except ModelError as error:
+                log.error("texts are not scored", extra={"shard": self._lease.shard, "error": str(error)})
+                return
+            except StoreUnavailable as error:
+                log.warning("scoring waits", extra={"shard": self._lease.shard, "error": str(error)})
+            await self._wall.sleep(PAUSE)
+            try:
+                await asyncio.wait_for(self._woken.wait(), IDLE - PAUSE)
+            except TimeoutError:
+                continue
+
+    async def round(self) -> ScoredTexts:
+        """Score what has no score, once. Raises ModelError, Fenced and StoreUnavailable."""
+        done = ScoredTexts()
+        began = asyncio.get_running_loop().time()
+        whole = began >= self._whole_from
+        since = None if whole else self._node.clock.now() - LATELY
+        for kind, names in self._mine.items():
+            model = await self._model(self._node.models[kind])
+            scorer = Scorer(model.id, model.digest, json.dumps(asdict(model.identity), sort_keys=True))
+            if kind not in self._configured:
+                await self._node.store.scores.configure(kind, scorer, self._node.clock.now, self._lease)
+                self._configured.add(kind)
+            while found := await self._node.store.scores.unscored(kind, names, model.digest, MOST, since):
+                for first in range(0, len(found), BATCH):
+                    await self._score(kind, found[first : first + BATCH], model, scorer, done)
+        if whole:
+            took = asyncio.get_running_loop().time() - began
+            self._whole_from = began + max(WHOLE, SHARE * took)
+        return done
+
+    async def _model(self, load: Load) -> SentimentModel:
+        if load not in self._loaded:
+            self._loaded[load] = await asyncio.to_thread(load)
+        return self._loaded[load]
+
+    async def _score(
+        self,
+        kind: Kind,
+        texts: Sequence[Unscored],
+        model: SentimentModel,
+        scorer: Scorer,
+        done: ScoredTexts,
+    ) -> None:
+        scores = self._node.store.scores
+        said = {text.content: text.said for text in texts}
+        verdicts = await scores.known(said, scorer.digest)
+        asked = [content for content in said if content not in verdicts]
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        if asked:
+            answers = await asyncio.to_thread(model.score, [said[content] for content in asked])
+            verdicts |= {c: _verdict(answer) for c, answer in zip(asked, answers, strict=True)}
+        took = loop.time() - began
+        made = [(text, verdicts[text.content]) for text in texts]
+        await scores.write(kind, made, scorer, self._node.clock.now, self._lease)
+        done.texts += len(made)
+        done.asked += len(asked)
+        done.without += sum(verdict.reason is not None for _, verdict in made)
+        if asked:
+            await self._wall.sleep(took)
+
+
+def _verdict(score: Score) -> Verdict:
+    if score.score is None or score.confidence is None or score.probabilities is None:
+        return Verdict(None, None, None, None, None, None, score.reason)
+    return Verdict(
+        score=exact(score.score),
+        label=score.label,
+        confidence=exact(score.confidence),
+        **{label: exact(probability) for label, probability in score.probabilities.items()},
+        reason=None,
+    )

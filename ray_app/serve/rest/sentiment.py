@@ -1,0 +1,223 @@
+"""GET /api/v1/sentiment/{crypto,stock}/{symbol} and /market: what many texts say, as one number."""
+
+import asyncio
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from ray_app.model.series import MoodIndex
+from ray_app.process.sentiment import market
+from ray_app.process.sentiment.aggregate import (
+    FORMULA,
+    WINDOWS,
+    Aggregate,
+    Kind,
+    Sentiment,
+    history,
+    sentiment,
+)
+from ray_app.serve.door import key_of
+from ray_app.serve.node import Node
+from ray_app.serve.points import Standing, to_the_minute
+from ray_app.serve.problems import Problem, invalid
+from ray_app.serve.queries import Moments, read_query
+from ray_app.serve.rest.examples import MARKET, SENTIMENT
+from ray_app.serve.routes import get
+from ray_app.serve.sentiment import SOURCES, Found, Sentiments, rounded, told
+from ray_app.serve.series import Row, Series, answer, known, newest
+from ray_app.serve.texts import Texts
+
+OUTDATED = timedelta(days=2)  # an index of a day is not that of now any more
+FEAR_AND_GREED = "fear_greed"
+
+
+class MarketQuery(Moments):
+    timeframe: str = Field("24h", description="how far back texts count: 1h, 4h, 24h, 7d", max_length=10)
+    sources: str | None = Field(
+        None, description="some of news, reddit, twitter, separated by commas; all without it", max_length=60
+    )
+
+
+class SentimentQuery(MarketQuery):
+    include_breakdown: bool = Field(True, description="also tell each source by itself")
+
+
+def add(app: FastAPI, node: Node) -> None:
+    texts, sentiments = Texts(node), Sentiments(node)
+
+    async def of_asset(kind: str, symbol: str, request: Request) -> Response:
+        query = read_query(SentimentQuery, request)
+        at = to_the_minute(await node.standing(query))
+        about = _coin(node, symbol, at) if kind == "crypto" else _stock(texts, symbol)
+        sources = _sources(query.sources)
+        found = await sentiments.about([about["id"]], sources, _window(query.timeframe), at, history=True)
+        _check(found.series)
+        whole = _whole(request, found)
+        made, past = await asyncio.to_thread(_worked_out, found, query.timeframe, at.horizon)
+
+        def payload() -> dict[str, Any]:
+            out = about | _overall(made, found, query.timeframe, whole=whole)
+            if query.include_breakdown:
+                out["breakdown"] = {
+                    one: _part(made.breakdown.get(one), whole=whole) | {"model": found.model(one)}
+                    for one in sources
+                }
+            points = [{"end": end, **told(one, whole=whole), "sample_size": one.stories} for end, one in past]
+            return out | {"history": points, "formula": FORMULA}
+
+        done = await answer(node, at, found.series, [], payload)
+        done.observed = found.observed(at.horizon)
+        return done.response(request, node.clock.now())
+
+    async def of_market(request: Request) -> Response:
+        query = read_query(MarketQuery, request)
+        at = to_the_minute(await node.standing(query))
+        sources, window = _sources(query.sources), _window(query.timeframe)
+        coins = [asset.id for asset in node.registry.assets]
+        every: dict[str, Found] = {}
+        parts: dict[str, Sentiment] = {}
+        for name, assets in (("crypto", coins), ("stock", sorted(texts.stocks))):
+            found = every[name] = await sentiments.about(assets, sources, window, at, history=False)
+            parts[name] = await asyncio.to_thread(sentiment, found.opinions, window, at.horizon)
+        mood = await _mood(node, at)
+        series = list({one.place: one for found in every.values() for one in found.series}.values())
+        _check([*series, *(one for one, _ in mood)])
+
+        def payload() -> dict[str, Any]:
+            wholes = {name: _whole(request, found) for name, found in every.items()}
+            crypto, stock = (
+                _overall(parts[name], every[name], window, whole=wholes[name]) for name in ("crypto", "stock")
+            )
+            sides = {"crypto": crypto, "stock": stock}
+            scores = {name: side["overall_sentiment"]["score"] for name, side in sides.items()}
+            index = _index(mood, at)
+            return {
+                "timeframe": window,
+                **sides,
+                "crypto_minus_stock": _difference(scores["crypto"], scores["stock"]),
+                "fear_and_greed": index,
+                "risk_appetite": _appetite(scores["crypto"], scores["stock"], index["value"]),
+                "formula": FORMULA,
+            }
+
+        also = [row[0] for row in mood]
+        done = await answer(node, at, [*series, *also], mood, payload)
+        return done.response(request, node.clock.now())
+
+    for kind, what in (("crypto", "coin"), ("stock", "stock")):
+        get(
+            app, f"/api/v1/sentiment/{kind}/{{symbol}}", partial(of_asset, kind), scope="read:sentiment",
+            query=SentimentQuery, example=SENTIMENT,
+            summary=f"What news and posts say about a {what}: one score, by source, and how it became so",
+        )  # fmt: skip
+    get(
+        app, "/api/v1/sentiment/market", of_market, scope="read:sentiment", query=MarketQuery, example=MARKET,
+        summary="What is said of coins against what is said of stocks, fear and greed, risk appetite",
+    )  # fmt: skip
+
+
+def _coin(node: Node, symbol: str, at: Standing) -> dict[str, Any]:
+    """Raises UnknownSymbol or AmbiguousSymbol."""
+    asset = node.resolve(symbol, at.asked)
+    return {"symbol": asset.symbol_at(at.asked), "id": asset.id, "name": asset.name}
+
+
+def _stock(texts: Texts, symbol: str) -> dict[str, Any]:
+    """Raises UnknownSymbol."""
+    ticker = texts.stock(symbol)
+    return {"symbol": ticker, "id": ticker, "name": None}
+
+
+def _window(timeframe: str) -> str:
+    if timeframe not in WINDOWS:
+        raise Problem(
+            "INVALID_TIMEFRAME",
+            f"no timeframe {timeframe!r}; there are {', '.join(WINDOWS)}",
+            {"available": list(WINDOWS)},
+        )
+    return timeframe
+
+
+def _sources(listed: str | None) -> list[Kind]:
+    if listed is None:
+        return list(SOURCES)
+    names = {part.strip().lower() for part in listed.split(",")}
+    if unknown := sorted(names - set(SOURCES)):
+        raise invalid(
+            f"no source {', '.join(map(repr, unknown))}", parameter="sources", available=list(SOURCES)
+        )
+    return [one for one in SOURCES if one in names]
+
+
+def _check(series: list[Series]) -> None:
+    if not series:
+        raise Problem("DATA_NOT_AVAILABLE", "nothing that tells a sentiment is collected here (at that time)")
+
+
+def _whole(request: Request, found: Found) -> bool:
+    """Whether the key may have what single texts say."""
+    return key_of(request.scope).internal or not any(
+        one.dataset.restricts(one.partition) for one in found.series
+    )
+
+
+def _worked_out(
+    found: Found, window: str, end: datetime
+) -> tuple[Sentiment, list[tuple[datetime, Aggregate]]]:
+    return sentiment(found.opinions, window, end), history(found.opinions, window, end)
+
+
+def _overall(made: Sentiment, found: Found, window: str, *, whole: bool) -> dict[str, Any]:
+    one = made.overall
+    return {
+        "timeframe": window,
+        "start": made.start,
+        "end": made.end,
+        "overall_sentiment": told(one, whole=whole),
+        "sample_size": one.stories,
+        "effective_sample_size": rounded(one.effective),
+        "texts": one.count,
+        "unscored": one.unscored,
+        "truncated": found.truncated,
+    }
+
+
+def _part(one: Aggregate | None, *, whole: bool) -> dict[str, Any]:
+    counts = (one.count, one.stories, one.unscored) if one is not None else (0, 0, 0)
+    return told(one, whole=whole) | dict(zip(("count", "stories", "unscored"), counts, strict=True))
+
+
+async def _mood(node: Node, at: Standing) -> list[Row]:
+    """The newest fear and greed index, if there is one."""
+    sets = await node.datasets.of(MoodIndex, at.point.as_of)
+    series = [Series(one, name) for one in sets for name in one.partitions if name == FEAR_AND_GREED]
+    return (await newest(node, series, at))[:1]
+
+
+def _index(mood: list[Row], at: Standing) -> dict[str, Any]:
+    for _, fact in mood:
+        if at.horizon - fact.cursor < OUTDATED:
+            value = {"value": fact.values["value"], "label": fact.values["label"], "day": fact.cursor}
+            return value | {"reason": None, **known(fact)}
+    reason = "outdated" if mood else "not_collected"
+    return {"value": None, "label": None, "day": mood[0][1].cursor if mood else None, "reason": reason}
+
+
+def _difference(crypto: float | None, stock: float | None) -> float | None:
+    return None if crypto is None or stock is None else rounded(crypto - stock)
+
+
+def _appetite(crypto: float | None, stock: float | None, index: Any) -> dict[str, Any]:
+    given = {"crypto": crypto, "stock": stock, "fear_and_greed": index}
+    missing = [name for name, value in given.items() if value is None]
+    score = market.risk_appetite(crypto, stock, None if index is None else float(index))
+    return {
+        "score": rounded(score),
+        "label": None if score is None else market.appetite_of(score),
+        "reason": f"missing: {', '.join(missing)}" if missing else None,
+        "formula": market.FORMULA,
+    }

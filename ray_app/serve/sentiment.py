@@ -1,0 +1,156 @@
+"""The sentiment of assets at a point in time: scored mentions in, one number out, by `process.sentiment.aggregate`.
+
+What surprises: a question about now is answered as of the last whole minute that is certainly in the store. Ages
+count, so without that each answer would be another one.
+
+Filings of the SEC speak of companies and take no side: they are linked and do not count here.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from ray_app.model.texts import Article, Post
+from ray_app.model.timerange import TimeRange
+from ray_app.process.linking import LINKER
+from ray_app.process.sentiment.aggregate import WINDOWS, Aggregate, Kind, Opinion
+from ray_app.serve.node import Node
+from ray_app.serve.points import Standing
+from ray_app.serve.series import Series
+from ray_app.store.linked import KINDS
+from ray_app.store.scored import Mention, Scored, Scorer
+
+SOURCES: tuple[Kind, ...] = ("news", "reddit", "twitter")
+OF_POSTS: dict[str, Kind] = {"reddit": "reddit", "x": "twitter"}
+NO_OPINION = frozenset({"edgar"})
+MOST = 50_000  # mentions that one answer reads of articles, and of posts
+LEAST = 3  # texts from which the sum of restricted ones is for every key
+DIGITS = 6
+_INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(slots=True)
+class Found:
+    """What speaks of the assets. `truncated`: there was more than is read at once."""
+
+    opinions: list[Opinion] = field(default_factory=list)
+    series: list[Series] = field(default_factory=list)
+    models: dict[Kind, Scorer | None] = field(default_factory=dict)
+    truncated: bool = False
+
+    def observed(self, end: datetime) -> datetime | None:
+        return max((one.at for one in self.opinions if one.at <= end), default=None)
+
+    def model(self, kind: Kind) -> dict[str, Any] | None:
+        return model_told(self.models.get(kind))
+
+
+class Sentiments:
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    async def about(
+        self, assets: Sequence[str], sources: Iterable[Kind], window: str, at: Standing, *, history: bool
+    ) -> Found:
+        """The texts of these sources about the assets, far enough back for the window that ends now."""
+        wanted, out = set(sources), Found()
+        length = WINDOWS[window] * (2 if history else 1)
+        over = TimeRange(at.horizon - length, at.horizon + _INSTANT)
+        for record in KINDS:
+            kinds: dict[str, Kind] = {}
+            for dataset in await self._node.datasets.of(record, at.point.as_of):
+                kind = kind_of(record, dataset.source)
+                if kind in wanted:
+                    kinds[dataset.name] = kind
+                    out.series += [Series(dataset, feed) for feed in dataset.partitions]
+            if not kinds:
+                continue
+            scorer = await self._node.store.scores.served(record, at.point)
+            out.models |= dict.fromkeys(kinds.values(), scorer)
+            found = await self._node.store.opinions.mentioning(
+                assets, over, LINKER, record, list(kinds), MOST, at.point
+            )
+            out.truncated |= len(found) == MOST
+            model = scorer.model if scorer is not None else ""
+            out.opinions += await asyncio.to_thread(_opinions, found, kinds, model)
+        return out
+
+
+def kind_of(record: type[Article] | type[Post], source: str) -> Kind | None:
+    """As what the texts of a source count; None: they do not."""
+    if record is Post:
+        return OF_POSTS.get(source)
+    return None if source in NO_OPINION else "news"
+
+
+def _opinions(found: Sequence[Mention], kinds: dict[str, Kind], model: str) -> list[Opinion]:
+    """One for each text, by its surest mention."""
+    surest: dict[Any, Mention] = {}
+    for one in found:
+        if one.id not in surest or surest[one.id].link < one.link:
+            surest[one.id] = one
+    return [
+        Opinion(
+            kind=kinds[one.id.stream],
+            at=one.at,
+            score=_number(one.verdict.score if one.verdict else None),
+            confidence=_number(one.verdict.confidence if one.verdict else None),
+            model=model,
+            link=float(one.link),
+            engagement=one.engagement,
+            story=one.story,
+        )
+        for one in surest.values()
+    ]
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def rounded(value: float | None) -> float | None:
+    """As many digits as every machine gives alike."""
+    return None if value is None else round(value, DIGITS) + 0.0  # -0.0 is 0.0
+
+
+def why_none(one: Aggregate | None, *, whole: bool) -> str | None:
+    """Why there is no score to show; None where there is one. `whole`: the key may have each text's."""
+    if one is None or one.count + one.unscored == 0:
+        return "no_texts"
+    if one.score is None:
+        return "not_scored"
+    return None if whole or one.count >= LEAST else "few_texts"
+
+
+def told(one: Aggregate | None, *, whole: bool) -> dict[str, Any]:
+    """Score, label and confidence as JSON types, or the reason for none."""
+    reason = why_none(one, whole=whole)
+    if one is None or reason is not None:
+        return {"score": None, "label": None, "confidence": None, "reason": reason}
+    return {
+        "score": rounded(one.score),
+        "label": one.label,
+        "confidence": rounded(one.confidence),
+        "reason": None,
+    }
+
+
+def model_told(scorer: Scorer | None) -> dict[str, Any] | None:
+    return None if scorer is None else {"id": scorer.model, "digest": scorer.digest}
+
+
+def text_told(scored: Scored | None) -> dict[str, Any]:
+    """What is shown beside a text: its sentiment, or why it has none."""
+    if scored is None or scored.verdict.reason is not None:
+        reason = "not_scored" if scored is None else scored.verdict.reason
+        return {"sentiment": None, "sentiment_reason": reason}
+    verdict = scored.verdict
+    sentiment = {
+        "score": verdict.score,
+        "label": verdict.label,
+        "confidence": verdict.confidence,
+        "model": model_told(scored.scorer),
+    }
+    return {"sentiment": sentiment, "sentiment_reason": None}

@@ -1,0 +1,75 @@
+"""The texts that speak of an asset, each with how sure that is, its story and what the served model says of it."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import and_, func, select
+
+from ray_app.model.timerange import TimeRange
+from ray_app.store.engine import Database
+from ray_app.store.linked import Kind, bounds, place_columns, same_link, same_text, text_id
+from ray_app.store.reading import NOW, Point
+from ray_app.store.scored import VERDICT, Mention, verdict_in
+from ray_app.store.scores import served
+from ray_app.store.tables import mentions, series, text_links, text_scores
+
+
+class Opinions:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def mentioning(
+        self,
+        assets: Sequence[str],
+        over: TimeRange,
+        linker: str,
+        kind: Kind,
+        streams: Sequence[str],
+        most: int,
+        at: Point = NOW,
+    ) -> list[Mention]:
+        """The newest `most` mentions of these assets by texts of these streams with a time in `over`.
+
+        Of a text that speaks of several, one for each. What the text said later than `at` does not show.
+        """
+        later, last = text_links.alias("later"), text_scores.alias("last")
+        replaced = (
+            select(later.c.item)
+            .where(same_text(later, text_links), later.c.linker == linker)
+            .where(later.c.revision > text_links.c.revision, *bounds(later, at))
+            .exists()
+        )
+        async with self._database.read() as connection:
+            scorer = await served(connection, kind, at)
+            digest = "" if scorer is None else scorer.digest
+            newest = (
+                select(func.max(last.c.revision))
+                .where(same_text(last, mentions), last.c.digest == digest, *bounds(last, at))
+                .correlate(mentions)
+                .scalar_subquery()
+            )
+            scored = (text_scores.c.digest == digest, text_scores.c.revision == newest)
+            query = (
+                select(*place_columns(mentions), mentions.c.at, mentions.c.confidence.label("link"))
+                .add_columns(text_links.c.story, text_scores.c.engagement, text_scores.c.made_at)
+                .add_columns(*(text_scores.c[name] for name in VERDICT))
+                .join_from(mentions, text_links, same_link(mentions, text_links))
+                .join(series, mentions.c.series == series.c.id)
+                .outerjoin(text_scores, and_(same_text(text_scores, mentions), *scored))
+                .where(mentions.c.asset.in_(assets), mentions.c.at >= over.start, mentions.c.at < over.end)
+                .where(mentions.c.linker == linker, series.c.stream.in_(streams))
+                .where(~replaced, *bounds(text_links, at))
+                .order_by(mentions.c.at.desc(), series.c.stream, series.c.partition, mentions.c.item)
+                .limit(most)
+            )
+            rows = (await connection.execute(query)).mappings().all()
+        return [
+            Mention(
+                id=text_id(row),
+                at=row["at"],
+                story=row["story"],
+                link=row["link"],
+                engagement=row["engagement"] or 0,
+                verdict=verdict_in(row) if row["made_at"] is not None else None,
+            )
+            for row in rows
+        ]

@@ -1,0 +1,260 @@
+"""What models say of texts: rows beside the texts, made from them under a lease.
+
+Insert-only per revision of the text and per digest of the model: another model scores beside the old one, and
+as_of keeps its answers. A revision that says the same (posts gain likes all day) only moves `through` on. Texts
+with equal words are scored once, through the SHA-256 of what was read.
+
+A text that was deleted is not scored. One that is wiped later keeps its numbers and loses that hash, which
+could tell whether somebody guessed its words.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, bindparam, func, insert, literal, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ray_app.model.collected import Lease
+from ray_app.model.texts import Post
+from ray_app.store import leases
+from ray_app.store.engine import Database
+from ray_app.store.linked import (
+    LONGEST,
+    Kind,
+    TextId,
+    bounds,
+    place_columns,
+    same_text,
+    text_id,
+    word_columns,
+    words_in,
+)
+from ray_app.store.reading import NOW, Point
+from ray_app.store.scored import (
+    VERDICT,
+    Scored,
+    Scorer,
+    Unscored,
+    Verdict,
+    magnitude,
+    said_by,
+    verdict_in,
+)
+from ray_app.store.tables import FACTS, node, scorers, series, text_scores
+
+AT_ONCE = 500  # texts asked for by name in one query
+MOVE_ON = (
+    update(text_scores)
+    .where(text_scores.c.series == bindparam("of"), text_scores.c.item == bindparam("the_item"))
+    .where(text_scores.c.digest == bindparam("by"), text_scores.c.revision == bindparam("first"))
+    .values(through=bindparam("last"))
+)
+
+
+class Scores:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def configure(self, kind: Kind, scorer: Scorer, now: Callable[[], datetime], lease: Lease) -> None:
+        """Write down that this model scores texts of the kind from now on, unless it did. Raises Fenced."""
+        async with self._database.write() as connection:
+            await leases.check(connection, lease)
+            await _alone(connection)
+            last = await served(connection, kind, NOW)
+            if last is None or last.digest != scorer.digest:
+                row = {"record": kind.__name__, "model": scorer.model, "digest": scorer.digest}
+                made = insert(scorers).values(**row, identity=scorer.identity, configured_at=now())
+                await connection.execute(made)
+
+    async def served(self, kind: Kind, at: Point = NOW) -> Scorer | None:
+        """The model whose scores are shown: the one configured last (by then); None if there was none."""
+        async with self._database.read() as connection:
+            return await served(connection, kind, at)
+
+    async def unscored(
+        self, kind: Kind, streams: Sequence[str], digest: str, most: int, since: datetime | None = None
+    ) -> list[Unscored]:
+        """Texts that this model has not seen in their newest revision, newest first; deleted ones not.
+
+        `since`: only those with a time from then on, which is quick; without it all texts are looked through.
+        """
+        text = FACTS[kind]
+        others = text.alias("others")
+        newer = (
+            select(others.c.item)
+            .where(same_text(others, text), others.c.revision > text.c.revision)
+            .correlate(text)
+            .exists()
+        )
+        done = (
+            select(text_scores.c.item)
+            .where(same_text(text_scores, text), text_scores.c.digest == digest)
+            .where(text_scores.c.through >= text.c.revision)
+            .correlate(text)
+            .exists()
+        )
+        engagement: ColumnElement[Any] = literal(0)
+        left: list[ColumnElement[bool]] = []
+        if kind is Post:
+            engagement = func.coalesce(text.c.likes, 0) + func.coalesce(text.c.replies, 0)
+            gone = select(others.c.item).where(same_text(others, text), others.c.deleted)
+            left.append(~gone.correlate(text).exists())
+        if since is not None:
+            left.append(text.c.at >= since)
+        async with self._database.read() as connection:
+            named = select(series.c.id, series.c.stream, series.c.partition).where(
+                series.c.stream.in_(streams)
+            )
+            of = {row.id: (row.stream, row.partition) for row in await connection.execute(named)}
+            # Keys first: MariaDB sorts whole rows, texts and all, and runs out of memory for it.
+            keys = (
+                select(text.c.series, text.c.item, text.c.revision)
+                .where(text.c.series.in_(of), ~newer, ~done, *left)
+                .order_by(text.c.at.desc(), text.c.series, text.c.item)
+                .limit(most)
+                .subquery("keys")
+            )
+            query = (
+                select(text.c.series, text.c.item, text.c.revision, text.c.known_at)
+                .add_columns(*word_columns(text, LONGEST), engagement.label("engagement"))
+                .join_from(keys, text, and_(same_text(keys, text), keys.c.revision == text.c.revision))
+                .order_by(text.c.at.desc(), text.c.series, text.c.item)
+            )
+            return [
+                Unscored(
+                    id=TextId(*of[row["series"]], row["item"]),
+                    series=row["series"],
+                    revision=row["revision"],
+                    known_at=row["known_at"],
+                    said=said_by(*words_in(row)),
+                    engagement=magnitude(int(row["engagement"])),
+                )
+                for row in (await connection.execute(query)).mappings()
+            ]
+
+    async def known(self, contents: Iterable[str], digest: str) -> dict[str, Verdict]:
+        """What this model said of texts with these words before."""
+        wanted, out = list(dict.fromkeys(contents)), dict[str, Verdict]()
+        columns = [text_scores.c[name] for name in ("content", *VERDICT)]
+        async with self._database.read() as connection:
+            for first in range(0, len(wanted), AT_ONCE):
+                query = select(*columns).where(
+                    text_scores.c.content.in_(wanted[first : first + AT_ONCE]), text_scores.c.digest == digest
+                )
+                rows = (await connection.execute(query)).mappings()
+                out |= {row["content"]: verdict_in(row) for row in rows}
+        return out
+
+    async def write(
+        self,
+        kind: Kind,
+        made: Sequence[tuple[Unscored, Verdict]],
+        scorer: Scorer,
+        now: Callable[[], datetime],
+        lease: Lease,
+    ) -> int:
+        """Write these down in one transaction, each text once; how many are new. Raises Fenced.
+
+        What was deleted meanwhile is left out. `now` is asked inside of the transaction, so that a wait for
+        another writer cannot put a row under a moment that was answered.
+        """
+        fresh: list[dict[str, Any]] = []
+        same: list[dict[str, Any]] = []
+        async with self._database.write() as connection:
+            await leases.check(connection, lease)
+            texts = [text for text, _ in made]
+            before = await _latest(connection, texts, scorer.digest)
+            gone = await _gone(connection, texts) if kind is Post else set()
+            moment = now()
+            for text, verdict in made:
+                place = (text.series, text.id.item)
+                earlier = before.get(place)
+                if place in gone or (earlier is not None and earlier["through"] >= text.revision):
+                    continue
+                told = {"content": text.content, "engagement": text.engagement}
+                if earlier is not None and all(earlier[name] == value for name, value in told.items()):
+                    key = {"of": text.series, "the_item": text.id.item, "by": scorer.digest}
+                    same.append(key | {"first": earlier["revision"], "last": text.revision})
+                    continue
+                row = {"series": text.series, "item": text.id.item, "digest": scorer.digest}
+                row |= {"revision": text.revision, "through": text.revision, "model": scorer.model, **told}
+                row |= {name: getattr(verdict, name) for name in VERDICT}
+                fresh.append(row | {"known_at": text.known_at, "made_at": moment})
+            if same:
+                await connection.execute(MOVE_ON, same)
+            if fresh:
+                await connection.execute(insert(text_scores), fresh)
+        return len(fresh)
+
+    async def scores_of(
+        self, ids: Iterable[TextId], kind: Kind, at: Point = NOW
+    ) -> dict[TextId, list[Scored]]:
+        """What the served model says of each of these texts, of the last revision first; unscored ones are absent."""
+        wanted, out = list(dict.fromkeys(ids)), dict[TextId, list[Scored]]()
+        async with self._database.read() as connection:
+            scorer = await served(connection, kind, at)
+            if scorer is None:
+                return {}
+            for first in range(0, len(wanted), AT_ONCE):
+                groups: dict[tuple[str, str], list[str]] = {}
+                for one in wanted[first : first + AT_ONCE]:
+                    groups.setdefault((one.stream, one.partition), []).append(one.item)
+                named = [
+                    and_(series.c.stream == stream, series.c.partition == part, text_scores.c.item.in_(items))
+                    for (stream, part), items in groups.items()
+                ]
+                query = (
+                    select(*place_columns(text_scores), *(c for c in text_scores.c if c.name != "item"))
+                    .join_from(text_scores, series, text_scores.c.series == series.c.id)
+                    .where(text_scores.c.digest == scorer.digest, or_(*named), *bounds(text_scores, at))
+                    .order_by(text_scores.c.revision.desc())
+                )
+                for row in (await connection.execute(query)).mappings():
+                    told = Scored(scorer, row["revision"], row["content"], verdict_in(row), row["made_at"])
+                    out.setdefault(text_id(row), []).append(told)
+        return out
+
+
+async def _alone(connection: AsyncConnection) -> None:
+    """One shard at a time: two that start together write one line."""
+    await connection.execute(select(node.c.value).where(node.c.name == "kind").with_for_update())
+
+
+async def served(connection: AsyncConnection, kind: Kind, at: Point) -> Scorer | None:
+    """The model that was configured last (by then)."""
+    query = select(scorers.c.model, scorers.c.digest, scorers.c.identity).where(
+        scorers.c.record == kind.__name__
+    )
+    if at.as_of is not None:
+        query = query.where(scorers.c.configured_at <= at.as_of)
+    found = (await connection.execute(query.order_by(scorers.c.id.desc()).limit(1))).one_or_none()
+    return None if found is None else Scorer(*found)
+
+
+async def _latest(
+    connection: AsyncConnection, texts: Sequence[Unscored], digest: str
+) -> dict[tuple[int, str], Mapping[Any, Any]]:
+    """The last score of each by this model."""
+    out: dict[tuple[int, str], Mapping[Any, Any]] = {}
+    names = ("series", "item", "revision", "through", "content", "engagement")
+    query = (
+        select(*(text_scores.c[name] for name in names))
+        .where(text_scores.c.digest == digest, text_scores.c.series.in_({text.series for text in texts}))
+        .where(text_scores.c.item.in_({text.id.item for text in texts}))
+        .order_by(text_scores.c.revision)
+    )
+    for row in (await connection.execute(query)).mappings():
+        out[row["series"], row["item"]] = row
+    return out
+
+
+async def _gone(connection: AsyncConnection, texts: Sequence[Unscored]) -> set[tuple[int, str]]:
+    """Those that are deleted by now."""
+    posts = FACTS[Post]
+    query = select(posts.c.series, posts.c.item).where(
+        posts.c.series.in_({text.series for text in texts}),
+        posts.c.item.in_({text.id.item for text in texts}),
+        posts.c.deleted,
+    )
+    return {(number, item) for number, item in await connection.execute(query)}
