@@ -88,24 +88,31 @@ class Scoring:
         began = asyncio.get_running_loop().time()
         whole = began >= self._whole_from
         since = None if whole else self._node.clock.now() - LATELY
-        for kind, names in self._mine.items():
-            model = await self._model(self._node.models[kind])
-            scorer = Scorer(model.id, model.digest, json.dumps(asdict(model.identity), sort_keys=True))
-            if kind not in self._configured:
-                await self._node.store.scores.configure(kind, scorer, self._node.clock.now, self._lease)
-                self._configured.add(kind)
-            while found := await self._node.store.scores.unscored(kind, names, model.digest, MOST, since):
+        waiting = dict(self._mine)
+        while waiting:  # the kinds in turn, so that a backlog of posts does not keep an article waiting
+            for kind, names in list(waiting.items()):
+                model, scorer = await self._scorer(kind)
+                found = await self._node.store.scores.unscored(kind, names, model.digest, MOST, since)
                 for first in range(0, len(found), BATCH):
                     await self._score(kind, found[first : first + BATCH], model, scorer, done)
+                if len(found) < MOST:
+                    del waiting[kind]
         if whole:
             took = asyncio.get_running_loop().time() - began
             self._whole_from = began + max(WHOLE, SHARE * took)
         return done
 
-    async def _model(self, load: Load) -> SentimentModel:
+    async def _scorer(self, kind: Kind) -> tuple[SentimentModel, Scorer]:
+        """The model of a kind, loaded, and written down as the one that is configured."""
+        load = self._node.models[kind]
         if load not in self._loaded:
             self._loaded[load] = await asyncio.to_thread(load)
-        return self._loaded[load]
+        model = self._loaded[load]
+        scorer = Scorer(model.id, model.digest, json.dumps(asdict(model.identity), sort_keys=True))
+        if kind not in self._configured:
+            await self._node.store.scores.configure(kind, scorer, self._node.clock.now, self._lease)
+            self._configured.add(kind)
+        return model, scorer
 
     async def _score(
         self,

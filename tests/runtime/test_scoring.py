@@ -129,6 +129,20 @@ async def test_newest_first_in_batches(desk: Desk, monkeypatch: pytest.MonkeyPat
     assert model.asked == [["up 0", "up 1"], ["up 2", "up 3"], ["up 4", "up 5"], ["up 6"]]
 
 
+async def test_a_backlog_of_posts_keeps_no_article_waiting(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "MOST", 2)
+    await desk.commit(RSS, *(article(str(n), f"news {n}", at=T0 - n * HOUR) for n in range(4)))
+    await desk.commit(REDDIT, *(post(str(n), f"post {n}", T0 - n * HOUR) for n in range(4)))
+    model = Counting()
+    await scoring(desk, model).round()
+    assert model.asked == [
+        ["news 0", "news 1"],
+        ["post 0", "post 1"],
+        ["news 2", "news 3"],
+        ["post 2", "post 3"],
+    ]
+
+
 async def test_a_changed_text_is_scored_again_and_a_restart_does_nothing_twice(desk: Desk):
     model = Counting()
     await desk.commit(RSS, article("1", "up"))

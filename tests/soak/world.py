@@ -125,6 +125,8 @@ class World:
             release="soak",
             http=http,
             sockets=sockets_of(self.application),
+            # No models: texts are scored by none. A score takes 15 ms of processor time that is not virtual, and
+            # nothing that the soak proves depends on it.
         )
         await store.database.prepare(simulated=True)
         await self.node.declare(self.clock.now())

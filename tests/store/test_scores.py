@@ -210,6 +210,8 @@ async def test_mentions_come_with_what_was_said_by_then(node: Open):
     assert await about(node, Article, "bitcoin", at=Point(as_of=T0 + HOUR - MINUTE)) == []
     await node.commit(brought([article("a1", "Down")], T0 + 3 * HOUR))
     await linked(node, T0 + 3 * HOUR, a1=("ethereum",))
+    await write(node, ((await unscored(node))["a1"], DOWN), at=T0 + 3 * HOUR)
+    assert [one.verdict for one in await about(node, Article, "ethereum")] == [DOWN]
     assert await about(node, Article, "bitcoin") == [second]
     assert await about(node, Article, "bitcoin", at=early) == [second, first]
 
