@@ -95,8 +95,8 @@ def _opinions(found: Sequence[Mention], kinds: dict[str, Kind], model: str) -> l
         Opinion(
             kind=kinds[one.id.stream],
             at=one.at,
-            score=_number(one.verdict.score if one.verdict else None),
-            confidence=_number(one.verdict.confidence if one.verdict else None),
+            score=_number(one.score),
+            confidence=_number(one.confidence),
             model=model,
             link=float(one.link),
             engagement=one.engagement,

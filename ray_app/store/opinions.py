@@ -8,7 +8,7 @@ from ray_app.model.timerange import TimeRange
 from ray_app.store.engine import Database
 from ray_app.store.linked import Kind, bounds, place_columns, same_link, same_text, text_id
 from ray_app.store.reading import NOW, Point
-from ray_app.store.scored import VERDICT, Mention, verdict_in
+from ray_app.store.scored import Mention
 from ray_app.store.scores import served
 from ray_app.store.tables import mentions, series, text_links, text_scores
 
@@ -50,8 +50,8 @@ class Opinions:
             scored = (text_scores.c.digest == digest, text_scores.c.revision == newest)
             query = (
                 select(*place_columns(mentions), mentions.c.at, mentions.c.confidence.label("link"))
-                .add_columns(text_links.c.story, text_scores.c.engagement, text_scores.c.made_at)
-                .add_columns(*(text_scores.c[name] for name in VERDICT))
+                .add_columns(text_links.c.story, text_scores.c.engagement)
+                .add_columns(text_scores.c.score, text_scores.c.confidence)
                 .join_from(mentions, text_links, same_link(mentions, text_links))
                 .join(series, mentions.c.series == series.c.id)
                 .outerjoin(text_scores, and_(same_text(text_scores, mentions), *scored))
@@ -69,7 +69,8 @@ class Opinions:
                 story=row["story"],
                 link=row["link"],
                 engagement=row["engagement"] or 0,
-                verdict=verdict_in(row) if row["made_at"] is not None else None,
+                score=row["score"],
+                confidence=row["confidence"],
             )
             for row in rows
         ]

@@ -68,7 +68,7 @@ class Scored:
 class Mention:
     """A text that speaks of an asset, with the numbers that count for its sentiment; no words.
 
-    `verdict` is None where the served model has not scored it (by then).
+    `score` and `confidence` are None where the served model has given none (by then).
     """
 
     id: TextId
@@ -76,7 +76,8 @@ class Mention:
     story: str
     link: Decimal  # how sure it is that it speaks of the asset, 0 to 1
     engagement: int
-    verdict: Verdict | None
+    score: Decimal | None
+    confidence: Decimal | None
 
 
 def said_by(title: str, text: str) -> str:

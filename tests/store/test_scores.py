@@ -196,22 +196,22 @@ async def test_mentions_come_with_what_was_said_by_then(node: Open):
     await write(node, (found["a1"], UP), at=T0 + HOUR)
     await write(node, ((await unscored(node, Post))["p"], DOWN), kind=Post, at=T0 + 2 * HOUR)
     sure = Decimal("0.97")
-    first = Mention(place("a1"), T0, "a" * 64, sure, 0, UP)
-    second = Mention(place("a2", WIRE), T0 + MINUTE, "a" * 64, sure, 0, None)
-    of_post = Mention(place("p", SUB, POSTS), T0 + 2 * MINUTE, "p" * 64, sure, 3, DOWN)
+    first = Mention(place("a1"), T0, "a" * 64, sure, 0, UP.score, UP.confidence)
+    second = Mention(place("a2", WIRE), T0 + MINUTE, "a" * 64, sure, 0, None, None)
+    of_post = Mention(place("p", SUB, POSTS), T0 + 2 * MINUTE, "p" * 64, sure, 3, DOWN.score, DOWN.confidence)
     assert await about(node, Article, "bitcoin") == [second, first]
     assert await about(node, Article, "bitcoin", most=1) == [second]
     assert [one.id.item for one in await about(node, Article, "bitcoin", "solana")] == ["a2", "a1", "a1", "b"]
     assert await about(node, Post, "bitcoin") == [of_post]
     early = Point(as_of=T0 + HOUR)
     assert await about(node, Post, "bitcoin", at=early) == [
-        Mention(of_post.id, of_post.at, of_post.story, sure, 0, None)
+        Mention(of_post.id, of_post.at, of_post.story, sure, 0, None, None)
     ]
     assert await about(node, Article, "bitcoin", at=Point(as_of=T0 + HOUR - MINUTE)) == []
     await node.commit(brought([article("a1", "Down")], T0 + 3 * HOUR))
     await linked(node, T0 + 3 * HOUR, a1=("ethereum",))
     await write(node, ((await unscored(node))["a1"], DOWN), at=T0 + 3 * HOUR)
-    assert [one.verdict for one in await about(node, Article, "ethereum")] == [DOWN]
+    assert [one.score for one in await about(node, Article, "ethereum")] == [DOWN.score]
     assert await about(node, Article, "bitcoin") == [second]
     assert await about(node, Article, "bitcoin", at=early) == [second, first]
 
