@@ -14,6 +14,8 @@ from ray_app.model.source import Plan, Source, Stream
 from ray_app.model.symbols import Registry, load_registry
 from ray_app.model.texts import Article, Post
 from ray_app.model.timerange import ALWAYS, NEVER
+from ray_app.process.features.catalogue import FEATURES as FEATURE_LIST
+from ray_app.process.features.catalogue import GROUPS
 from ray_app.process.indicators.catalogue import OUTPUTS
 from ray_app.process.indicators.signals import SIGNALS
 from ray_app.settings import PREFIX, Settings
@@ -23,11 +25,11 @@ from ray_app.store.tables import FACTS
 from tests.architecture.modules import REPO
 from tests.architecture.test_layers import EVERYTHING, MAY_IMPORT
 
-README, OPERATE, ARCHITECTURE, SOURCES, DATA, INDICATORS = (
+README, OPERATE, ARCHITECTURE, SOURCES, DATA, INDICATORS, FEATURES = (
     REPO / name
     for name in (
         "README.md", "docs/operate.md", "docs/architecture.md", "docs/add-a-source.md", "docs/data.md",
-        "docs/indicators.md",
+        "docs/indicators.md", "docs/features.md",
     )
 )  # fmt: skip
 ENV_EXAMPLE = REPO / ".env.example"
@@ -250,6 +252,29 @@ def indicators_table() -> str:
     return text + "\n"
 
 
+def features_table() -> str:
+    """One table per group."""
+    titles = ("Column", "Formula", "Inputs", "Unit", "Hours", "Limit")
+    text = ""
+    for group in GROUPS:
+        lines = []
+        for one in (one for one in FEATURE_LIST if one.group == group):
+            version = f" (version {one.version})" if one.version > 1 else ""
+            limit = span(one.limit) if one.limit else ""
+            lines.append(
+                (
+                    f"`{one.name}`{version}",
+                    one.formula,
+                    ", ".join(one.inputs),
+                    one.unit,
+                    f"{one.hours:,}",
+                    limit,
+                )
+            )
+        text += f"\n### {group.capitalize()}\n\n{rows(titles, lines)}"
+    return text + "\n"
+
+
 def signals_table() -> str:
     lines = ((f"`{one.name}`", one.formula, one.values) for one in SIGNALS)
     return rows(("Signal", "Formula", "Values"), lines)
@@ -282,6 +307,7 @@ MADE: dict[tuple[Path, str], Callable[[], str]] = {
     (DATA, "macro"): lambda: series_table(Observation),
     (DATA, "feeds"): texts_table,
     (INDICATORS, "indicators"): indicators_table,
+    (FEATURES, "features"): features_table,
     (INDICATORS, "signals"): signals_table,
     (INDICATORS, "oracles"): oracles_table,
 }

@@ -1,0 +1,269 @@
+"""Features of the market around the symbol: other coins, stocks, the dollar, breadth, derivatives, regimes."""
+
+from datetime import timedelta
+
+import numpy as np
+
+from ray_app.process.features import moments
+from ray_app.process.features.feature import HOURS, Feature, Formula
+from ray_app.process.features.inputs import HOUR_US, Inputs, Shared, growth
+from ray_app.process.features.macro import DAILY, TOLD_WEEKLY
+from ray_app.process.indicators.grid import Array
+from ray_app.process.indicators.windows import change, mean, ratio
+
+STALE = 3 * HOURS  # of market totals, market points and open interest
+FUNDED = 9 * HOURS  # of a funding rate: it is told every 8 hours
+CLOSES = {"SP500": DAILY, "NASDAQCOM": DAILY, "VIXCLS": DAILY, "DTWEXBGS": TOLD_WEEKLY}
+CLOSE_HOUR = 21  # UTC: when New York closes in winter; in summer it is an hour earlier
+HALF = 0.5  # of the tracked symbols must be known
+KNOWN = "of which 9 in 10 must be known"
+SPANS = {"7d": 168, "30d": 720}
+
+
+def total_of(shared: Shared, number: str) -> Array:
+    return shared.total().newest(number, STALE)
+
+
+def total_change_of(shared: Shared, number: str, hours: int) -> Array:
+    return 100 * growth(shared.find(total_of, number), hours)
+
+
+def dominance_change_of(shared: Shared, hours: int) -> Array:
+    return change(shared.find(total_of, "btc_dominance"), hours)
+
+
+def moves_of(shared: Shared, hours: int) -> tuple[Array, Array, Array]:
+    """Of the tracked symbols' returns: the mean, the share above 0, the spread; NaN unless half of them are known."""
+    symbols = sorted(shared.bars)
+    zero = np.zeros(len(shared.at))
+    count, rising, sums, squares = zero, zero, zero, zero
+    for symbol in symbols:
+        moves = shared.returns_of(symbol, hours)
+        there = np.isfinite(moves)
+        filled = np.where(there, moves, 0.0)
+        count, rising, sums = count + there, rising + (filled > 0), sums + filled
+        squares = squares + filled * filled
+    count = np.where(count >= max(HALF * len(symbols), 1), count, np.nan)
+    middle = sums / count
+    return middle, rising / count, np.sqrt(np.maximum(squares / count - middle * middle, 0 * middle))
+
+
+def breadth_of(shared: Shared, hours: int, which: int, scale: float) -> Array:
+    return scale * shared.keep(("moves", hours), lambda: moves_of(shared, hours))[which]
+
+
+def above_mean_of(shared: Shared, hours: int) -> Array:
+    """The share of the tracked symbols whose close is above the mean of so many."""
+    zero = np.zeros(len(shared.at))
+    count, above = zero, zero
+    for symbol in sorted(shared.bars):
+        close = shared.bars_of(symbol).close
+        middle = mean(close, hours)
+        count, above = count + np.isfinite(middle), above + (close > middle)
+    return above / np.where(count >= max(HALF * len(shared.bars), 1), count, np.nan)
+
+
+def correlation_of(one: Inputs, other: str, hours: int) -> Array:
+    return moments.pair(one.returns(), one.shared.returns_of(other), hours).correlation
+
+
+def beta_of(one: Inputs, other: str, hours: int) -> Array:
+    return moments.pair(one.returns(), one.shared.returns_of(other), hours).beta
+
+
+def strength_of(one: Inputs, other: str, hours: int) -> Array:
+    return 100 * (one.returns(hours) - one.shared.returns_of(other, hours))
+
+
+def closes_of(one: Inputs, series: str, days: int) -> moments.Pair:
+    """Per row of a daily series as it was known: its last `days` changes, and the symbol's over the same times."""
+    joined = one.shared.series(series, days + 1)
+    periods, values = joined.known.periods, joined.known.values["value"]
+    row = (
+        periods // HOUR_US + CLOSE_HOUR - 1 - one.shared.first
+    )  # of the bar that ends when the market closes
+    close = one.own.close
+    inside = (row >= 0) & (row < len(close))
+    own = np.where(inside, close[np.where(inside, row, 0)], np.nan)
+    before = np.where(values[:, 1:] > 0, values[:, 1:], np.nan)
+    theirs, mine = (values[:, :-1] - before) / before, (own[:, :-1] - own[:, 1:]) / own[:, 1:]
+    return moments.pair_of_columns(mine, theirs)
+
+
+def stock_correlation_of(one: Inputs, series: str, days: int) -> Array:
+    found = one.keep(("closes", series, days), lambda: closes_of(one, series, days))
+    return one.shared.series(series, days + 1).take(found.correlation, CLOSES[series])
+
+
+def stock_beta_of(one: Inputs, series: str, days: int) -> Array:
+    found = one.keep(("closes", series, days), lambda: closes_of(one, series, days))
+    return one.shared.series(series, days + 1).take(found.beta, CLOSES[series])
+
+
+def funding_of(one: Inputs) -> Array:
+    return 100 * one.funded().newest("rate", FUNDED)
+
+
+def funding_mean_of(one: Inputs, hours: int) -> Array:
+    return moments.mean(one.find(funding_of), hours)
+
+
+def funding_score_of(one: Inputs, hours: int) -> Array:
+    return moments.score(one.find(funding_of), hours)
+
+
+def interest_of(one: Inputs) -> Array:
+    return one.interest().newest("worth", STALE)
+
+
+def interest_change_of(one: Inputs, hours: int) -> Array:
+    return 100 * growth(one.find(interest_of), hours)
+
+
+def interest_share_of(one: Inputs) -> Array:
+    return 100 * ratio(one.find(interest_of), one.point().newest("market_cap", STALE))
+
+
+def share_of(one: Inputs) -> Array:
+    total = one.shared.find(total_of, "market_cap")
+    return 100 * ratio(one.point().newest("market_cap", STALE), total)
+
+
+def regime_of(one: Inputs, short: int, long: int) -> Array:
+    return ratio(moments.deviation(one.returns(), short), moments.deviation(one.returns(), long))
+
+
+def market_regime_of(shared: Shared, short: int, long: int) -> Array:
+    moves = shared.returns_of("BTC")
+    return ratio(moments.deviation(moves, short), moments.deviation(moves, long))
+
+
+def trend_of(one: Inputs, hours: int) -> Array:
+    """How straight the way was: the change by the sum of all changes on it."""
+    return ratio(np.abs(one.returns(hours)), moments.sums(np.abs(one.returns()), hours).sum)
+
+
+def _bars(name: str, formula: str, unit: str, hours: int, function: Formula, *parameters: object,
+          other: str = "") -> Feature:  # fmt: skip
+    inputs = ("bars", f"bars {other}") if other else ("bars",)
+    return Feature(name, "market", formula, inputs, unit, hours, function, parameters)
+
+
+def _crowd(name: str, formula: str, unit: str, hours: int, function: Formula, *parameters: object) -> Feature:
+    return Feature(name, "market", formula, ("bars of all",), unit, hours, function, parameters, shared=True)
+
+
+def _totals(
+    name: str, formula: str, unit: str, hours: int, function: Formula, *parameters: object
+) -> Feature:
+    return Feature(name, "market", formula, ("totals",), unit, hours, function, parameters, STALE,
+                   shared=True)  # fmt: skip
+
+
+def _closes(name: str, series: str, formula: str, unit: str, days: int, function: Formula) -> Feature:
+    own = f"the symbol's from {CLOSE_HOUR}:00 UTC to {CLOSE_HOUR}:00 of the same days"
+    words = f"{formula} of the last {days} changes, {KNOWN}; {own}"
+    limit = CLOSES[series]
+    # A trading day in seven tenths of the days, and some days of holidays.
+    hours = (limit + timedelta(days=days * 7 // 5 + 10)) // HOURS
+    inputs, parameters = ("bars", f"observations {series}"), (series, days)
+    return Feature(name, "market", words, inputs, unit, hours, function, parameters, limit)
+
+
+def _own(name: str, source: str, formula: str, unit: str, limit: timedelta, hours: int, function: Formula,
+         *parameters: object) -> Feature:  # fmt: skip
+    inputs = tuple(source.split(", "))
+    return Feature(name, "market", formula, inputs, unit, hours, function, parameters, limit)
+
+
+FEATURES: tuple[Feature, ...] = (
+    _totals("btc_dominance", "bitcoin's share of the market's capitalisation", "percent", 0, total_of,
+            "btc_dominance"),
+    _totals("eth_dominance", "ether's share of the market's capitalisation", "percent", 0, total_of, "eth_dominance"),
+    _totals("btc_dominance_change_7d", "btc_dominance less its value 168 rows before", "percentage points", 168,
+            dominance_change_of, 168),
+    *(
+        _totals(f"total_market_cap_change_{span}", f"growth of the market's capitalisation over {hours} rows",
+                "percent", hours,
+                total_change_of, "market_cap", hours)
+        for span, hours in (("24h", 24), ("7d", 168))
+    ),
+    *(
+        _crowd(f"breadth_rising_{span}",
+               f"share of the tracked symbols that rose over {hours} bars; half of them must be known",
+               "0 to 1", hours, breadth_of, hours, 1, 1.0)
+        for span, hours in (("24h", 24), ("7d", 168))
+    ),
+    _crowd("breadth_above_mean_200",
+           "share of the tracked symbols whose close is above the mean of 200; half of them must "
+           "be known", "0 to 1", 200, above_mean_of, 200),
+    _crowd("market_return_24h", "mean change over 24 bars of the tracked symbols; half of them must be known",
+           "percent", 24,
+           breadth_of, 24, 0, 100.0),
+    _crowd("market_dispersion_24h",
+           "standard deviation of the tracked symbols' changes over 24 bars; half of them must be "
+           "known", "percent", 24, breadth_of, 24, 2, 100.0),
+    *(
+        _bars(f"{word}_{other.lower()}_{span}",
+              f"{text} of hourly returns with those of {other} over {hours} hours, {KNOWN}",
+              unit, hours, function, other, hours, other=other)
+        for other in ("BTC", "ETH")
+        for span, hours in SPANS.items()
+        for word, text, unit, function in (
+            ("correlation", "correlation", "-1 to 1", correlation_of), ("beta", "covariance / variance", "ratio",
+                    beta_of),
+        )
+    ),
+    *(
+        _bars(f"strength_btc_{span}", f"change over {hours} bars less bitcoin's", "percentage points", hours,
+              strength_of, "BTC",
+              hours, other="BTC")
+        for span, hours in (("24h", 24), ("7d", 168))
+    ),
+    *(
+        _closes(f"correlation_{word}_30d", series, f"correlation with {what}", "-1 to 1", 30, stock_correlation_of)
+        for word, series, what in (
+            ("sp500", "SP500", "the S&P 500"), ("nasdaq", "NASDAQCOM", "the NASDAQ Composite"), ("vix", "VIXCLS",
+                    "the VIX"),
+            ("dollar", "DTWEXBGS", "the broad dollar index"),
+        )
+    ),
+    *(
+        _closes(f"beta_{word}_60d", series, f"covariance / variance with {what}", "ratio", 60, stock_beta_of)
+        for word, series, what in (("sp500", "SP500", "the S&P 500"), ("dollar", "DTWEXBGS",
+                "the broad dollar index"))
+    ),
+    _own("funding_rate", "funding", "100 times the newest funding rate", "percent of the position", FUNDED, 0,
+         funding_of),
+    _own("funding_mean_7d", "funding", f"mean of funding_rate over 168 rows, {KNOWN}", "percent of the position",
+         FUNDED, 168,
+         funding_mean_of, 168),
+    _own("funding_zscore_30d", "funding", f"(funding_rate - mean) / standard deviation over 720 rows, {KNOWN}",
+         "standard deviations", FUNDED, 720, funding_score_of, 720),
+    _own("open_interest_usd", "open_interest", "what the open contracts are worth", "USD", STALE, 0, interest_of),
+    *(
+        _own(f"open_interest_change_{span}", "open_interest", f"growth of open_interest_usd over {hours} rows",
+             "percent", STALE,
+             hours, interest_change_of, hours)
+        for span, hours in (("24h", 24), ("7d", 168))
+    ),
+    _own("open_interest_to_market_cap", "open_interest, points", "100 open_interest_usd / market_cap_usd",
+         "percent", STALE, 0,
+         interest_share_of),
+    _own("market_share", "points, totals", "100 market_cap_usd / the market's capitalisation", "percent", STALE, 0,
+         share_of),
+    *(
+        _bars(f"volatility_regime_{word}", f"standard deviation of {short} hourly returns / of {long}, {KNOWN}",
+              "ratio", long,
+              regime_of, short, long)
+        for word, short, long in (("24h_7d", 24, 168), ("24h_30d", 24, 720), ("7d_90d", 168, 2160))
+    ),
+    Feature("btc_volatility_regime_24h_30d", "market", f"the same of bitcoin: of 24 hourly returns / of 720, {KNOWN}",
+            ("bars BTC",), "ratio", 720, market_regime_of, (24, 720), shared=True),
+    *(
+        _bars(f"trend_strength_{span}",
+              f"size of the change over {hours} bars / sum of the sizes of their hourly returns, {KNOWN}",
+              "0 to 1 and little more", hours, trend_of, hours)
+        for span, hours in (("24h", 24), ("7d", 168))
+    ),
+)  # fmt: skip
