@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ray_app.process.features import calendar, macro, market, onchain, price, sentiment, technical
 from ray_app.process.features.feature import Feature
@@ -66,25 +67,25 @@ def compute(
     frames that lack a column.
     """
     asked = features(names)
+    told = np.zeros(len(inputs.shared.at))
+    columns = {}
     with np.errstate(all="ignore"):
-        columns = {one.name: _column(inputs, one) for one in asked}
-    frame = pl.DataFrame({"at": pl.Series(inputs.shared.at).cast(START), **columns})
+        for one in asked:
+            columns[one.name], known = _column(inputs, one)
+            told += known
+    ends = pl.Series(inputs.shared.at).cast(START)
+    frame = pl.DataFrame({"at": ends, **columns, QUALITY: told / max(len(asked), 1)})
     if at is not None:
         frame = frame.filter(pl.col("at").is_in(pl.Series(list(at), dtype=START).implode()))
-    told = np.zeros(frame.height)
-    for one in asked:
-        told += frame[one.name].is_not_null().to_numpy()
-    quality = pl.Series(QUALITY, told / max(len(asked), 1))
-    return frame.select(pl.lit(inputs.symbol).alias("symbol"), pl.all(), quality)
+    return frame.select(pl.lit(inputs.symbol).alias("symbol"), pl.all())
 
 
-def _column(inputs: Inputs, one: Feature) -> pl.Series:
-    """What is one for all symbols is made a column once."""
+def _column(inputs: Inputs, one: Feature) -> tuple[pl.Series, NDArray[np.bool_]]:
+    """With where it is known. What is one for all symbols is made a column once."""
     of = inputs.shared if one.shared else inputs
     return of.keep(("column", one), lambda: _nulls(of.find(one.function, *one.parameters)))
 
 
-def _nulls(found: Array) -> pl.Series:
+def _nulls(found: Array) -> tuple[pl.Series, NDArray[np.bool_]]:
     known = np.isfinite(found)
-    column = pl.Series(found, dtype=pl.Float64)
-    return column if known.all() else pl.select(pl.when(pl.Series(known)).then(column)).to_series()
+    return pl.Series(np.where(known, found, np.nan), nan_to_null=True), known

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ray_app.process.features.known import NEVER, Known, Times, known
+from ray_app.process.features.known import NEVER, Known, Times, finite, known, micros
 from ray_app.process.indicators.grid import EPOCH, NUMBERS, START, Array, Bars
 from ray_app.process.indicators.windows import change, prior, ratio
 
@@ -222,22 +222,23 @@ def on_rows(frame: pl.DataFrame | None, shared: Shared) -> Bars:
     numbers = {name: np.full(count, np.nan) for name in NUMBERS}
     if frame is not None:
         need(frame, ("start", *NUMBERS))
-        differ: list[NDArray[np.int64]] = []
-        read = frame.select(
-            pl.col("start").cast(START).to_physical().alias("start"),
-            pl.col(NUMBERS).cast(pl.Float64).fill_null(float("nan")),
-        ).drop_nulls("start")
-        place, off = np.divmod(read["start"].to_numpy(), HOUR_US)
+        there = frame.drop_nulls("start") if frame["start"].null_count() else frame
+        place, off = np.divmod(micros(there["start"]), HOUR_US)
         place -= shared.first
-        inside = (off == 0) & (place >= 0) & (place < count)
-        if not inside.all():
-            read, place = read.filter(pl.Series(inside)), place[inside]
+        inside = np.flatnonzero((off == 0) & (place >= 0) & (place < count))
+        place = place[inside]
+        read = {name: finite(there[name])[inside] for name in NUMBERS}
         for name, x in numbers.items():
-            mine = read[name].to_numpy()
-            x[place] = mine
-            twice = place[~((x[place] == mine) | (np.isnan(mine) & np.isnan(x[place])))]
-            differ.append(twice)
-        for x in numbers.values():
-            x[np.concatenate(differ)] = np.nan
+            x[place] = read[name]
+        if (np.diff(place) <= 0).any():
+            _clear_where_they_differ(numbers, place, read)
     start = pl.Series("start", shared.at - HOUR_US).cast(START)
     return Bars.of(pl.DataFrame({"start": start, **numbers}))
+
+
+def _clear_where_they_differ(numbers: dict[str, Array], place: Times, read: dict[str, Array]) -> None:
+    """Of several bars of one hour the last was written: where another says otherwise there is none."""
+    pairs = [(x[place], read[name]) for name, x in numbers.items()]
+    differ = np.logical_or.reduce([~((a == b) | (np.isnan(a) & np.isnan(b))) for a, b in pairs])
+    for x in numbers.values():
+        x[place[differ]] = np.nan

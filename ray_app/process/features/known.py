@@ -35,25 +35,22 @@ class Known:
 
     def rows(self, moments: Times) -> NDArray[np.int64]:
         """Which row holds at each of the ascending moments; -1 before the first. A backward as-of join."""
-        mine = pl.DataFrame({"at": self.at, "row": np.arange(len(self.at))})
-        asked = pl.DataFrame({"at": moments})
-        joined = asked.join_asof(mine, on="at", strategy="backward", check_sortedness=False)
-        return joined["row"].fill_null(-1).to_numpy()
+        return np.searchsorted(self.at, moments, side="right") - 1
 
 
 def known(frame: pl.DataFrame, period: str, numbers: Sequence[str], count: int = 1) -> Known:
     """The newest `count` periods at each moment. Rows without a time are no facts; what is not finite is not known."""
-    read = (
-        frame.select(
-            pl.col("known_at").cast(START).to_physical().alias("known_at"),
-            pl.col(period).cast(START).to_physical().alias("period"),
-            *(pl.col(name).cast(pl.Float64) for name in numbers),
-        )
-        .drop_nulls(["known_at", "period"])
-        .sort("known_at", "period")
+    there = (
+        frame.drop_nulls(["known_at", period])
+        if frame["known_at"].null_count() or frame[period].null_count()
+        else frame
     )
-    at, periods = read["known_at"].to_numpy(), read["period"].to_numpy()
-    values = {name: _finite(read[name]) for name in numbers}
+    at, periods = micros(there["known_at"]), micros(there[period])
+    values = {name: finite(there[name]) for name in numbers}
+    again = at[1:] == at[:-1]
+    if (at[1:] < at[:-1]).any() or (periods[1:] < periods[:-1])[again].any():
+        order = np.lexsort((periods, at))
+        at, periods, values = at[order], periods[order], {name: x[order] for name, x in values.items()}
     at, periods, values = _one_each(at, periods, values)
     told = ~np.logical_and.reduce([np.isnan(x) for x in values.values()])
     if (np.diff(periods) > 0).all():
@@ -72,10 +69,14 @@ def _only(
     return at[which], periods[which], {name: x[which] for name, x in values.items()}
 
 
-def _finite(column: pl.Series) -> Array:
-    x = column.fill_null(float("nan")).to_numpy(writable=True)
-    x[~np.isfinite(x)] = np.nan
-    return x
+def micros(times: pl.Series) -> Times:
+    return times.cast(START).to_physical().to_numpy()
+
+
+def finite(numbers: pl.Series) -> Array:
+    """NaN for what is missing or no number."""
+    x = numbers.cast(pl.Float64).to_numpy()
+    return np.where(np.isfinite(x), x, np.nan)
 
 
 def _one_each(at: Times, periods: Times, values: Numbers) -> tuple[Times, Times, Numbers]:
@@ -92,15 +93,16 @@ def _one_each(at: Times, periods: Times, values: Numbers) -> tuple[Times, Times,
 
 
 def _in_order(at: Times, periods: Times, values: Numbers, count: int) -> Known:
-    back = np.arange(len(at))[:, None] - np.arange(count)
-    back = back[np.append(at[1:] != at[:-1], True)[: len(at)]]  # of one moment the last row has all of it
-    lost = back < 0
-    last = at[back[:, 0]]
-    return Known(
-        last,
-        np.where(lost, NEVER, periods[back]) if len(at) else np.empty((0, count), np.int64),
-        {name: np.where(lost, np.nan, x[back]) for name, x in values.items()},
-    )
+    last = np.flatnonzero(np.append(at[1:] != at[:-1], True)[: len(at)])  # of one moment it has all of it
+    back = last[:, None] - np.arange(count)
+    return _known(at[last], np.where(back < 0, -1, back), periods, values)
+
+
+def _known(at: Times, back: NDArray[np.int64], periods: Times, values: Numbers) -> Known:
+    """From which row is in which place; -1 for none."""
+    ends = np.append(periods, NEVER)  # so that -1 is a place that says nothing
+    numbers = {name: np.append(x, np.nan)[back] for name, x in values.items()}
+    return Known(at, ends[back], numbers)
 
 
 def _out_of_order(at: Times, periods: Times, values: Numbers, told: NDArray[np.bool_], count: int) -> Known:
@@ -122,8 +124,4 @@ def _out_of_order(at: Times, periods: Times, values: Numbers, told: NDArray[np.b
             newest = [now[one] for one in order[: -count - 1 : -1]]
             found.append(newest + [-1] * (count - len(newest)))
     back = np.array(found, dtype=np.int64).reshape(-1, count)
-    return Known(
-        np.array(moments, dtype=np.int64),
-        np.where(back < 0, NEVER, periods[back]),
-        {name: np.where(back < 0, np.nan, x[back]) for name, x in values.items()},
-    )
+    return _known(np.array(moments, dtype=np.int64), back, periods, values)

@@ -7,11 +7,13 @@ indicator over all of history. Indicators of a window need no such thing.
 """
 
 import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
 from ray_app.process.features.feature import Feature, Formula
 from ray_app.process.features.inputs import Inputs
 from ray_app.process.indicators.catalogue import CATALOGUE
-from ray_app.process.indicators.grid import NUMBERS, Array, Bars
+from ray_app.process.indicators.grid import NUMBERS, START, Array, Bars
 from ray_app.process.indicators.windows import change, prior, ratio
 
 ANCHOR = 1024  # hours
@@ -20,29 +22,35 @@ ANCHOR = 1024  # hours
 def indicator_of(one: Inputs, name: str) -> Array:
     """The indicator of the catalogue; NaN where there is none or the frame does not reach back far enough."""
     output = CATALOGUE[name]
-    if output.recursive:
-        found = np.full(len(one.shared.at), np.nan)
-        for begin, first, end, bars in one.keep(("blocks",), lambda: blocks(one)):
-            found[first:end] = bars.find(output.function, *output.parameters)[first - begin :]
-    else:
-        found = one.own.find(output.function, *output.parameters)
-    return np.where(np.isfinite(found), found, np.nan)
+    if not output.recursive:
+        return one.own.find(output.function, *output.parameters)
+    place, bars = one.keep(("blocks",), lambda: blocks(one))
+    found = np.append(bars.find(output.function, *output.parameters), np.nan)
+    return found[place]
 
 
-def blocks(one: Inputs) -> list[tuple[int, int, int, Bars]]:
-    """Per block of which a row is in the frame: where its bars begin, its first row, its end, the bars."""
+def blocks(one: Inputs) -> tuple[NDArray[np.int64], Bars]:
+    """Every block after the one before it, a gap between one run and the next, and where in them each row is; -1 past
+    their end, for rows of a block before which the frame lacks bars.
+
+    The gap ends what an indicator remembers. None of them looks past it: beside averages they compare neighbours.
+    """
     shared, own = one.shared, one.own
     whole = one.listed is not None and one.listed >= shared.start
-    count, made = len(shared.at), []
+    count, length, rows = len(shared.at), 0, []
+    place = np.full(count, -1)
     for block in range(shared.first // ANCHOR, (shared.first + count - 1) // ANCHOR + 1):
         first, begin = block * ANCHOR - shared.first, (block - 1) * ANCHOR - shared.first
         if begin < 0 and not whole:
             continue
-        begin, end = max(begin, 0), min(first + ANCHOR, count)
-        part = slice(begin, end)
-        numbers = {name: getattr(own, name)[part] for name in NUMBERS}
-        made.append((begin, max(first, 0), end, Bars(own.start[part], own.interval, **numbers)))
-    return made
+        first, begin, end = max(first, 0), max(begin, 0), min(first + ANCHOR, count)
+        place[first:end] = np.arange(first, end) - begin + length
+        rows += [np.arange(begin, end), np.array([count])]
+        length += end - begin + 1
+    taken = np.concatenate(rows) if rows else np.empty(0, np.int64)
+    nowhere = pl.Series("start", [None], dtype=START).new_from_index(0, len(taken))
+    numbers = {name: np.append(getattr(own, name), np.nan)[taken] for name in NUMBERS}
+    return place, Bars(nowhere, own.interval, **numbers)
 
 
 def by_close_of(one: Inputs, name: str) -> Array:

@@ -17,7 +17,8 @@ ROUNDING = 1e-12  # above what a faded start leaves of an average
 
 def prior(x: Array, n: int = 1) -> Array:
     """The value n bars before; NaN where there is none."""
-    out = np.full_like(x, np.nan)
+    out = np.empty_like(x)
+    out[:n] = np.nan
     if n < len(x):
         out[n:] = x[: len(x) - n]
     return out

@@ -1,0 +1,198 @@
+"""Features: rows a second for 100 features of 50 symbols over a year of hours in two processes, beside `ta`, whether
+ten times the rows take ten times as long, and the memory that it takes.
+
+Inputs are frames that are already read: bars, market points, funding, open interest, sentiment, macro, on-chain. They
+are made up; what the arithmetic takes does not depend on the numbers. The hundred features are spread evenly over the
+catalogue. Nothing is kept from one symbol to the next but what is one for all symbols.
+"""
+
+import multiprocessing
+import resource
+import statistics
+import time
+import warnings
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from multiprocessing.synchronize import Barrier
+from typing import Any
+
+import numpy as np
+import polars as pl
+import ta
+
+from benchmarks.figures import Figure, at_least
+from benchmarks.indicators import walk
+from ray_app.process.features.catalogue import FEATURES, compute, hours_before, lookback
+from ray_app.process.features.inputs import Inputs, Shared
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+START = datetime(2025, 1, 1, tzinfo=UTC)
+HOURS, SYMBOLS, WIDTH, CORES = 8_760, 50, 100, 2
+CHOSEN = [FEATURES[i * len(FEATURES) // WIDTH].name for i in range(WIDTH)]
+MILLION = 1_000_000
+TIMES = 100  # how much faster than ta a row should be at least
+RATE = 300_000  # rows a second that it should reach
+
+
+def times(step: timedelta, before: timedelta = timedelta(0)) -> pl.Series:
+    return pl.datetime_range(START - before, START + HOURS * HOUR, step, time_unit="us", eager=True)
+
+
+def valued(key: str, name: str, period: str, at: pl.Series, lag: timedelta) -> pl.DataFrame:
+    values = 100 + np.random.default_rng(len(name)).random(len(at))
+    return pl.DataFrame({key: [name] * len(at), period: at, "known_at": at + lag, "value": values})
+
+
+def shared_frames() -> dict[str, pl.DataFrame]:
+    """The series that the catalogue names, daily ones as long as features look back."""
+    named = {source.partition(" ")[::2] for one in FEATURES for source in one.inputs if " " in source}
+    days = times(DAY, lookback())
+    parts: dict[str, list[pl.DataFrame]] = {"observations": [], "metrics": []}
+    for frame, name in sorted(named):
+        key, period = {"observations": ("series", "period"), "metrics": ("metric", "at")}.get(frame, ("", ""))
+        if key:
+            coins = ("btc", "eth") if name.startswith("SYMBOL.") else ("",)
+            parts[frame] += [
+                valued(key, name.replace("SYMBOL", coin), period, days, 30 * HOUR) for coin in coins
+            ]
+    slots = times(HOUR)
+    totals = {name: np.linspace(50, 60, len(slots)) for name in ("market_cap", "volume_24h", "btc_dominance")}
+    return {
+        **{name: pl.concat(frames) for name, frames in parts.items()},
+        "mood": valued("index", "fear_greed", "day", days, timedelta(0)),
+        "totals": pl.DataFrame(
+            {"slot": slots, "known_at": slots, **totals, "eth_dominance": totals["btc_dominance"]}
+        ),
+    }
+
+
+def own_frames(seed: int) -> dict[str, pl.DataFrame]:
+    random = np.random.default_rng(seed)
+    bars = walk(HOURS)
+    hours, paid = times(HOUR), times(8 * HOUR)
+    count = len(hours)
+    sentiment = [
+        pl.DataFrame({
+            "window": [window] * count, "kind": [kind] * count, "at": hours, "known_at": hours,
+            "score": random.uniform(-1, 1, count), "confidence": random.random(count),
+            "count": random.integers(0, 50, count), "unscored": random.integers(0, 5, count),
+        })
+        for window in ("1h", "4h", "24h", "7d") for kind in ("all", "news", "reddit", "twitter")
+    ]  # fmt: skip
+    return {
+        "bars": bars.with_columns(close=bars["close"] * random.uniform(0.995, 1.005, HOURS)),
+        "points": pl.DataFrame({"at": hours, "known_at": hours, "market_cap": 1e9 * random.random(count),
+                                "volume_24h": 1e7 * random.random(count)}),
+        "funding": pl.DataFrame({"at": paid, "known_at": paid, "rate": random.normal(0, 1e-4, len(paid))}),
+        "open_interest": pl.DataFrame({"at": hours, "known_at": hours, "worth": 1e8 * random.random(count)}),
+        "sentiment": pl.concat(sentiment),
+    }  # fmt: skip
+
+
+def names() -> list[str]:
+    return ["BTC", "ETH", *(f"COIN{i}" for i in range(SYMBOLS - 2))]
+
+
+def made() -> tuple[dict[str, pl.DataFrame], dict[str, dict[str, pl.DataFrame]]]:
+    return shared_frames(), {symbol: own_frames(i) for i, symbol in enumerate(names())}
+
+
+def year(common: dict[str, pl.DataFrame], own: dict[str, dict[str, pl.DataFrame]]) -> Shared:
+    bars, points = ({symbol: frames[name] for symbol, frames in own.items()} for name in ("bars", "points"))
+    return Shared(START, START + HOURS * HOUR, bars, points, **common)
+
+
+def work(mine: int, rows: int, columns: Sequence[str], ready: Barrier, told: Any) -> None:
+    """One process: its part of the symbols, over and over until it has made so many rows."""
+    common, own = made()
+    symbols = names()[mine::CORES]
+    compute(Inputs("BTC", year(common, own), **own["BTC"]), columns)  # code and threads are warm
+    ready.wait()
+    began, done, turn = time.monotonic(), 0, 0
+    while done < rows:
+        shared = year(common, own)
+        for symbol in symbols:
+            done += compute(Inputs(symbol, shared, **own[symbol], listed=START), columns).height
+            if done >= rows:
+                break
+        turn += 1
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    told.put((time.monotonic() - began, done, peak))
+
+
+def together(rows: int, columns: Sequence[str]) -> dict[str, float]:
+    """So many rows in all by one process a core."""
+    context = multiprocessing.get_context("spawn")
+    ready, told = context.Barrier(CORES), context.Queue()
+    processes = [
+        context.Process(target=work, args=(i, rows // CORES, columns, ready, told)) for i in range(CORES)
+    ]
+    for one in processes:
+        one.start()
+    found = [told.get(timeout=3600) for _ in processes]
+    for one in processes:
+        one.join()
+    seconds, done = max(one[0] for one in found), sum(one[1] for one in found)
+    return {
+        "rows": done,
+        "seconds": seconds,
+        "rows_per_second": done / seconds,
+        "peak_mib_each": max(f[2] for f in found),
+    }
+
+
+def ta_seconds() -> float:
+    frame = walk(HOURS).drop("start").to_pandas()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        began = time.perf_counter()
+        ta.add_all_ta_features(frame, "open", "high", "low", "close", "volume")
+    return time.perf_counter() - began
+
+
+def newest(columns: Sequence[str]) -> tuple[int, float]:
+    """The newest hour of one symbol from no more than is needed, the shared part included: rows loaded, seconds."""
+    common, own = made()
+    end = START + HOURS * HOUR
+    start = end - (hours_before(columns) + 1) * HOUR
+    taken = []
+    for _ in range(3):
+        shared = Shared(
+            start, end, *({s: f[name] for s, f in own.items()} for name in ("bars", "points")), **common
+        )
+        began = time.perf_counter()
+        compute(Inputs("ETH", shared, **own["ETH"]), columns, [end])
+        taken.append(time.perf_counter() - began)
+    return hours_before(columns) + 1, statistics.median(taken)
+
+
+def measure() -> dict[str, Any]:
+    every = [one.name for one in FEATURES]
+    loaded, online = newest(CHOSEN)
+    return {
+        "symbols": SYMBOLS, "hours": HOURS, "processes": CORES,
+        "year": together(SYMBOLS * HOURS, CHOSEN),
+        "all_features": {"columns": len(every), **together(SYMBOLS * HOURS, every)},
+        "million": together(MILLION, CHOSEN),
+        "ten_million": together(10 * MILLION, CHOSEN),
+        "ta": {"us_per_row": ta_seconds() / HOURS * 1e6},
+        "newest": {"rows_loaded": loaded, "ms": online * 1e3},
+    }  # fmt: skip
+
+
+def figures(measured: dict[str, Any]) -> Sequence[Figure]:
+    year, ten, one = (measured[name] for name in ("year", "ten_million", "million"))
+    slower = (ten["seconds"] / ten["rows"]) / (one["seconds"] / one["rows"])
+    # One process against one process.
+    ours = CORES / year["rows_per_second"] * 1e6
+    return [
+        at_least(f"{WIDTH} features, {SYMBOLS} symbols x {HOURS:,} hours, {CORES} processes", year["rows_per_second"],
+                 RATE, "rows/s"),
+        Figure(f"all {len(FEATURES)} features", measured["all_features"]["rows_per_second"], "rows/s"),
+        Figure("ta, 86 columns, one process", measured["ta"]["us_per_row"], "µs a row"),
+        at_least("times as fast as ta a row, process against process", measured["ta"]["us_per_row"] / ours, TIMES),
+        Figure("a row of 10 million by a row of 1 million", slower, "times as long", "about 1", 0.8 <= slower <= 1.25),
+        Figure("peak memory of a process, 1 million rows", one["peak_mib_each"], "MiB"),
+        Figure("peak memory of a process, 10 million rows", ten["peak_mib_each"], "MiB"),
+        Figure(f"newest hour, {measured['newest']['rows_loaded']:,} rows loaded", measured["newest"]["ms"], "ms"),
+    ]  # fmt: skip
