@@ -66,7 +66,7 @@ def shared_frames() -> dict[str, pl.DataFrame]:
     }
 
 
-def own_frames(seed: int) -> dict[str, pl.DataFrame]:
+def own_frames(seed: int) -> dict[str, Any]:
     random = np.random.default_rng(seed)
     bars = walk(HOURS)
     hours, paid = times(HOUR), times(8 * HOUR)
@@ -93,11 +93,11 @@ def names() -> list[str]:
     return ["BTC", "ETH", *(f"COIN{i}" for i in range(SYMBOLS - 2))]
 
 
-def made() -> tuple[dict[str, pl.DataFrame], dict[str, dict[str, pl.DataFrame]]]:
+def made() -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     return shared_frames(), {symbol: own_frames(i) for i, symbol in enumerate(names())}
 
 
-def year(common: dict[str, pl.DataFrame], own: dict[str, dict[str, pl.DataFrame]]) -> Shared:
+def year(common: dict[str, Any], own: dict[str, dict[str, Any]]) -> Shared:
     bars, points = ({symbol: frames[name] for symbol, frames in own.items()} for name in ("bars", "points"))
     return Shared(START, START + HOURS * HOUR, bars, points, **common)
 
@@ -157,9 +157,8 @@ def newest(columns: Sequence[str]) -> tuple[int, float]:
     start = end - (hours_before(columns) + 1) * HOUR
     taken = []
     for _ in range(3):
-        shared = Shared(
-            start, end, *({s: f[name] for s, f in own.items()} for name in ("bars", "points")), **common
-        )
+        bars, points = ({s: frames[name] for s, frames in own.items()} for name in ("bars", "points"))
+        shared = Shared(start, end, bars, points, **common)
         began = time.perf_counter()
         compute(Inputs("ETH", shared, **own["ETH"]), columns, [end])
         taken.append(time.perf_counter() - began)
