@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ray_app.process.features.catalogue import CATALOGUE, FEATURES, compute
 from ray_app.process.features.inputs import Inputs, Shared
 from ray_app.process.features.known import known
-from ray_app.process.features.technical import indicator_of
+from ray_app.process.features.technical import ANCHOR, indicator_of
 from ray_app.process.features.training import labels, training_set
 from ray_app.process.indicators.catalogue import CATALOGUE as INDICATORS
 from ray_app.process.indicators.catalogue import compute as indicators
@@ -94,6 +94,7 @@ def test_an_indicator_that_remembers_is_that_of_all_of_history():
         f for f in FEATURES if f.function is indicator_of and INDICATORS[str(f.parameters[0])].recursive
     ]
     assert len(remembers) >= 9
+    assert max(INDICATORS[str(f.parameters[0])].memory for f in remembers) <= ANCHOR
     for feature in remembers:
         found, wanted = column(one, feature.name), whole[str(feature.parameters[0])][700:].to_list()
         first = next(i for i, value in enumerate(found) if value is not None)
@@ -318,6 +319,11 @@ def test_a_training_set_has_what_was_known_by_each_row():
     assert every.height == 8
     assert every.filter(pl.col("at") != pl.col("known_by")).height == 0
     assert every["future_return_2h"].to_list() == [3, 3, None, None, 0, 0, None, None]
+    with pytest.raises(ValueError, match="no inputs of B"):
+        training_set(ones[:1], ["price_usd"], [1], wanted)
+    for wrong in ([], [ones[0], ones[0]]):
+        with pytest.raises(ValueError, match="each symbol once"):
+            training_set(wrong, ["price_usd"])
 
 
 def test_a_symbol_that_was_delisted_keeps_its_rows():

@@ -78,7 +78,8 @@ def strength_of(one: Inputs, other: str, hours: int) -> Array:
 def closes_of(one: Inputs, series: str, days: int) -> moments.Pair:
     """Per row of a daily series as it was known: its last `days` changes, and the symbol's over the same times."""
     joined = one.shared.series(series, days + 1)
-    periods, values = joined.known.periods, joined.known.values["value"]
+    first = max(int(joined.rows[0]), 0)  # what held before the frame is no row's
+    periods, values = joined.known.periods[first:], joined.known.values["value"][first:]
     row = (
         periods // HOUR_US + CLOSE_HOUR - 1 - one.shared.first
     )  # of the bar that ends when the market closes
@@ -90,14 +91,12 @@ def closes_of(one: Inputs, series: str, days: int) -> moments.Pair:
     return moments.pair_of_columns(mine, theirs)
 
 
-def stock_correlation_of(one: Inputs, series: str, days: int) -> Array:
-    found = one.keep(("closes", series, days), lambda: closes_of(one, series, days))
-    return one.shared.series(series, days + 1).take(found.correlation, CLOSES[series])
-
-
-def stock_beta_of(one: Inputs, series: str, days: int) -> Array:
-    found = one.keep(("closes", series, days), lambda: closes_of(one, series, days))
-    return one.shared.series(series, days + 1).take(found.beta, CLOSES[series])
+def stock_of(one: Inputs, series: str, days: int, number: str) -> Array:
+    """`number`: correlation or beta."""
+    found: Array = getattr(one.keep(("closes", series, days), lambda: closes_of(one, series, days)), number)
+    joined = one.shared.series(series, days + 1)
+    skipped = np.full(len(joined.known.at) - len(found), np.nan)
+    return joined.take(np.concatenate([skipped, found]), CLOSES[series])
 
 
 def funding_of(one: Inputs) -> Array:
@@ -160,14 +159,14 @@ def _totals(
                    shared=True)  # fmt: skip
 
 
-def _closes(name: str, series: str, formula: str, unit: str, days: int, function: Formula) -> Feature:
+def _closes(name: str, series: str, formula: str, unit: str, days: int, number: str) -> Feature:
     own = f"the symbol's from {CLOSE_HOUR}:00 UTC to {CLOSE_HOUR}:00 of the same days"
     words = f"{formula} of the last {days} changes, {KNOWN}; {own}"
     limit = CLOSES[series]
     # A trading day in seven tenths of the days, and some days of holidays.
     hours = (limit + timedelta(days=days * 7 // 5 + 10)) // HOURS
-    inputs, parameters = ("bars", f"observations {series}"), (series, days)
-    return Feature(name, "market", words, inputs, unit, hours, function, parameters, limit)
+    inputs, parameters = ("bars", f"observations {series}"), (series, days, number)
+    return Feature(name, "market", words, inputs, unit, hours, stock_of, parameters, limit)
 
 
 def _own(name: str, source: str, formula: str, unit: str, limit: timedelta, hours: int, function: Formula,
@@ -221,7 +220,7 @@ FEATURES: tuple[Feature, ...] = (
         for span, hours in (("24h", 24), ("7d", 168))
     ),
     *(
-        _closes(f"correlation_{word}_30d", series, f"correlation with {what}", "-1 to 1", 30, stock_correlation_of)
+        _closes(f"correlation_{word}_30d", series, f"correlation with {what}", "-1 to 1", 30, "correlation")
         for word, series, what in (
             ("sp500", "SP500", "the S&P 500"), ("nasdaq", "NASDAQCOM", "the NASDAQ Composite"), ("vix", "VIXCLS",
                     "the VIX"),
@@ -229,7 +228,7 @@ FEATURES: tuple[Feature, ...] = (
         )
     ),
     *(
-        _closes(f"beta_{word}_60d", series, f"covariance / variance with {what}", "ratio", 60, stock_beta_of)
+        _closes(f"beta_{word}_60d", series, f"covariance / variance with {what}", "ratio", 60, "beta")
         for word, series, what in (("sp500", "SP500", "the S&P 500"), ("dollar", "DTWEXBGS",
                 "the broad dollar index"))
     ),

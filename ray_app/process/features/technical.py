@@ -2,8 +2,8 @@
 
 An indicator that remembers its start (an EMA, an RSI) is worked out from a fixed hour on: ANCHOR hours are one block
 since 1970, and the values of a block come from a run that begins with the block before. So the value of an hour is
-made by the same operations in every frame that reaches back so far, equal to the last digit, and within 1e-13 of the
-indicator over all of history. Indicators of a window need no such thing.
+made by the same operations in every frame that reaches back so far, equal to the last digit, and what came earlier
+would weigh less than 1e-13. Indicators of a window need no such thing.
 """
 
 import numpy as np

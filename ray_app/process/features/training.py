@@ -43,7 +43,16 @@ def training_set(
 
     `wanted`: rows of symbol, known_by (UTC); each gets the newest hour that had ended by its known_by, at most an hour
     ago, else nulls. Without it there is a row for each hour, known by its end. Labels count from `at`.
+    Raises ValueError without inputs, for two of one symbol, and for a wanted symbol that has none.
     """
+    inputs = list(inputs)
+    have = [one.symbol for one in inputs]
+    if len(set(have)) < len(have) or not have:
+        raise ValueError(f"there are inputs of each symbol once, not of {have}")
+    if wanted is not None:
+        need(wanted, WANTED)
+        if lost := sorted(set(wanted["symbol"]) - set(have)):
+            raise ValueError(f"no inputs of {', '.join(lost)}")
     asked = None if names is None else list(names)
     parts = []
     for one in inputs:
@@ -53,7 +62,6 @@ def training_set(
         if wanted is None:
             parts.append(rows.with_columns(known_by="at"))
             continue
-        need(wanted, WANTED)
         mine = (
             wanted.filter(symbol=one.symbol).select("symbol", pl.col("known_by").cast(START)).sort("known_by")
         )
@@ -66,8 +74,4 @@ def training_set(
             coalesce=False,
         )
         parts.append(joined)
-    return (
-        pl.concat(parts).select(*WANTED, pl.exclude(WANTED))
-        if parts
-        else pl.DataFrame(schema=dict.fromkeys(WANTED))
-    )
+    return pl.concat(parts).select(*WANTED, pl.exclude(WANTED))
