@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import pairwise
@@ -16,8 +17,8 @@ from sqlalchemy import select
 from ray_app.app import open_with
 from ray_app.model.clock import SystemClock
 from ray_app.model.completeness import spans, totals
-from ray_app.model.declared import record_of, schedule
-from ray_app.model.timerange import TimeRange, ceil, floor
+from ray_app.model.declared import lives, record_of, schedule
+from ray_app.model.timerange import ALWAYS, TimeRange, ceil, floor
 from ray_app.runtime.opening import Node
 from ray_app.settings import Settings
 from ray_app.store.tables import leases
@@ -51,11 +52,10 @@ async def states(node: Node, name: str, since: datetime) -> dict[str, int]:
     cursors: dict[str, list[datetime]] = {}
     for fact in facts:
         cursors.setdefault(fact.partition, []).append(fact.cursor)
-    found = [
-        span
-        for partition in declared["partitions"]
-        for span in spans(schedule(declared), over, now, tried.get(partition, []), cursors.get(partition, []))
-    ]
+    found = []
+    for partition in declared["partitions"]:
+        expected = replace(schedule(declared), life=lives(declared).get(partition, ALWAYS))
+        found += spans(expected, over, now, tried.get(partition, []), cursors.get(partition, []))
     return {state: count for state, count in totals(found).items() if count}
 
 
@@ -113,7 +113,7 @@ async def test_a_killed_collector_is_back_with_nothing_lost_and_nothing_twice(
                 "not_due",
             }
 
-        await until(caught_up, 60)
+        await until(caught_up, 120)
         assert set(await states(node, "coingecko.prices", began)) <= {"collected", "not_due"}
         for name in names:
             declared = (await node.store.catalog.streams())[name]

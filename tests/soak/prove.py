@@ -1,17 +1,17 @@
 """What a soak must show: every due interval accounted for, facts as without faults, no quota exceeded."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
 
 from ray_app.model.completeness import spans, totals
-from ray_app.model.declared import record_of, schedule
+from ray_app.model.declared import lives, record_of, schedule
 from ray_app.model.records import Record
 from ray_app.model.texts import Post
-from ray_app.model.timerange import TimeRange, floor
+from ray_app.model.timerange import ALWAYS, TimeRange, floor
 from ray_app.runtime.opening import Node
 from ray_app.simulator.simulation import Simulation
 from ray_app.store.reading import Fact, fact_of, facts_of
@@ -94,7 +94,8 @@ async def account(node: Node, simulation: Simulation) -> Account:
         tried = await node.store.ledger.tried(name, over)
         for partition in declared["partitions"]:
             found = await node.store.reading.cursors(record, name, [partition], over)
-            mine = spans(expected, over, now, tried.get(partition, []), found.get(partition, []))
+            living = replace(expected, life=lives(declared).get(partition, ALWAYS))
+            mine = spans(living, over, now, tried.get(partition, []), found.get(partition, []))
             counts = totals(mine)
             out.states.update(counts)
             out.expected += (over.end - over.start) // expected.grain
