@@ -78,7 +78,8 @@ class Linking:
                 log.warning("linking waits", extra={"shard": self._lease.shard, "error": str(error)})
             await self._wall.sleep(PAUSE)
             try:
-                await asyncio.wait_for(self._woken.wait(), IDLE - PAUSE)
+                async with asyncio.timeout(IDLE - PAUSE):
+                    await self._woken.wait()
             except TimeoutError:
                 continue
 

@@ -37,7 +37,8 @@ class Relay:
                 log.warning("relay waits", extra={"error": str(error)})
                 await self._wall.sleep(IDLE)
             try:
-                await asyncio.wait_for(self._woken.wait(), IDLE)
+                async with asyncio.timeout(IDLE):
+                    await self._woken.wait()
             except TimeoutError:
                 continue
             finally:

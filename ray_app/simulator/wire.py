@@ -83,7 +83,8 @@ async def client_left(receive: Receive, seconds: float) -> bool:
             pass
 
     try:
-        await asyncio.wait_for(closed(), seconds)
+        async with asyncio.timeout(seconds):
+            await closed()
     except TimeoutError:
         return False
     return True

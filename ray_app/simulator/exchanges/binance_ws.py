@@ -196,12 +196,14 @@ class BinanceStreams:
 
     async def _send(self, send: Send, text: str) -> None:
         """TimeoutError: the client does not read; the connection is dropped."""
-        await asyncio.wait_for(send({"type": "websocket.send", "text": text}), self._patience)
+        async with asyncio.timeout(self._patience):
+            await send({"type": "websocket.send", "text": text})
 
     async def _close(self, send: Send, code: int, reason: str) -> None:
         """Raises _Over, always."""
         said = {"type": "websocket.close", "code": code, "reason": reason}
-        await asyncio.wait_for(send(said), self._patience)
+        async with asyncio.timeout(self._patience):
+            await send(said)
         raise _Over
 
     def _obey(self, line: _Line, text: str) -> Mapping[str, Any]:
