@@ -19,6 +19,7 @@ from ray_app.observe.log import logger
 from ray_app.process.linking import LINKER, Linker
 from ray_app.process.stories import WINDOW, Stories, Telling, story_id, words_of
 from ray_app.runtime.opening import Node
+from ray_app.runtime.waking import Waking
 from ray_app.store.linked import FIRST, KINDS, Kind, Link, Recent, Said, StoredText, TextId
 
 log = logger("linking")
@@ -56,19 +57,18 @@ class Linking:
                     self._every[kind].append(f"{assigned.source.name}.{stream.name}")
         self._mine = {kind: [n for n in names if n in members] for kind, names in self._every.items()}
         self._linker: Linker | None = None
-        self._woken = asyncio.Event()
+        self._waking = Waking()
         self._whole_from = 0.0
 
     def wake(self) -> None:
         """Something was committed."""
-        self._woken.set()
+        self._waking.wake()
 
     async def run(self) -> None:
         """For ever; returns at once where the shard has no texts. Raises Fenced."""
         if not any(self._mine.values()):
             return
         while True:
-            self._woken.clear()
             try:
                 done = await self.round()
                 if done.texts:
@@ -77,11 +77,7 @@ class Linking:
             except StoreUnavailable as error:
                 log.warning("linking waits", extra={"shard": self._lease.shard, "error": str(error)})
             await self._wall.sleep(PAUSE)
-            try:
-                async with asyncio.timeout(IDLE - PAUSE):
-                    await self._woken.wait()
-            except TimeoutError:
-                continue
+            await self._waking.wait(IDLE - PAUSE)
 
     async def round(self) -> LinkedTexts:
         """Link what has no link, once. Raises Fenced and StoreUnavailable."""

@@ -7,6 +7,7 @@ from ray_app.model.collected import Lease
 from ray_app.model.errors import Fenced, StoreUnavailable
 from ray_app.observe.log import logger
 from ray_app.runtime.opening import Node
+from ray_app.runtime.waking import Waking
 from ray_app.store.hot import EventStream
 from ray_app.store.leases import TTL
 
@@ -19,13 +20,13 @@ class Relay:
 
     def __init__(self, node: Node, owner: str, wall: Clock) -> None:
         self._node, self._owner, self._wall = node, owner, wall
-        self._woken = asyncio.Event()
+        self._waking = Waking()
         self._redis = node.redis()
         self._lease: Lease | None = None
         self._renew_at = 0.0
 
     def wake(self) -> None:
-        self._woken.set()
+        self._waking.wake()
 
     async def run(self) -> None:
         """For ever; a database or Redis that is away is waited for."""
@@ -36,13 +37,7 @@ class Relay:
                 self._lease = None
                 log.warning("relay waits", extra={"error": str(error)})
                 await self._wall.sleep(IDLE)
-            try:
-                async with asyncio.timeout(IDLE):
-                    await self._woken.wait()
-            except TimeoutError:
-                continue
-            finally:
-                self._woken.clear()
+            await self._waking.wait(IDLE)
 
     async def close(self) -> None:
         if self._redis is not None:

@@ -19,6 +19,7 @@ from ray_app.process.sentiment.errors import ModelError
 from ray_app.process.sentiment.model import SentimentModel
 from ray_app.process.sentiment.scores import Score
 from ray_app.runtime.opening import Load, Node
+from ray_app.runtime.waking import Waking
 from ray_app.store.linked import Kind
 from ray_app.store.scored import Scorer, Unscored, Verdict, exact
 
@@ -54,19 +55,18 @@ class Scoring:
                     self._mine.setdefault(kind, []).append(name)
         self._loaded: dict[Load, SentimentModel] = {}
         self._configured: set[Kind] = set()
-        self._woken = asyncio.Event()
+        self._waking = Waking()
         self._whole_from = 0.0
 
     def wake(self) -> None:
         """Something was committed."""
-        self._woken.set()
+        self._waking.wake()
 
     async def run(self) -> None:
         """For ever; returns at once where the shard has no texts, or its models cannot be loaded. Raises Fenced."""
         if not self._mine:
             return
         while True:
-            self._woken.clear()
             try:
                 done = await self.round()
                 if done.texts:
@@ -77,11 +77,7 @@ class Scoring:
             except StoreUnavailable as error:
                 log.warning("scoring waits", extra={"shard": self._lease.shard, "error": str(error)})
             await self._wall.sleep(PAUSE)
-            try:
-                async with asyncio.timeout(IDLE - PAUSE):
-                    await self._woken.wait()
-            except TimeoutError:
-                continue
+            await self._waking.wait(IDLE - PAUSE)
 
     async def round(self) -> ScoredTexts:
         """Score what has no score, once. Raises ModelError, Fenced and StoreUnavailable."""
