@@ -196,15 +196,23 @@ class BinanceStreams:
 
     async def _send(self, send: Send, text: str) -> None:
         """TimeoutError: the client does not read; the connection is dropped."""
-        async with asyncio.timeout(self._patience):
-            await send({"type": "websocket.send", "text": text})
+        await self._hand_over(send, {"type": "websocket.send", "text": text})
 
     async def _close(self, send: Send, code: int, reason: str) -> None:
         """Raises _Over, always."""
-        said = {"type": "websocket.close", "code": code, "reason": reason}
-        async with asyncio.timeout(self._patience):
-            await send(said)
+        await self._hand_over(send, {"type": "websocket.close", "code": code, "reason": reason})
         raise _Over
+
+    async def _hand_over(self, send: Send, said: Message) -> None:
+        """In a task of its own: connections that are told the same take turns, frame by frame."""
+        sending = asyncio.ensure_future(send(said))
+        try:
+            await asyncio.wait({sending}, timeout=self._patience)
+            if not sending.done():
+                raise TimeoutError
+            sending.result()
+        finally:
+            sending.cancel()
 
     def _obey(self, line: _Line, text: str) -> Mapping[str, Any]:
         """What a request of the client is answered."""
