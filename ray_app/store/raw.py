@@ -183,9 +183,17 @@ class RawPages:
             yield json.loads(self._get(name))
 
     def _within(self, folder: str, since: datetime | None, until: datetime | None) -> Iterator[str]:
-        first, last = (f"{folder}/{at:%Y/%m/%d/%H}" if at else "" for at in (since, until))
+        """The names in the folders of the hours from `since` to `until`; no other folder is opened."""
+        first, last = (f"{at:%Y/%m/%d/%H}" if at else "" for at in (since, until))
+
+        def wanted(hour: str) -> bool:  # or the day, month or year that it is in
+            return hour >= first[: len(hour)] and (not last or hour <= last[: len(hour)])
+
+        if self._local is not None:
+            yield from _walk(self._local, folder, "", wanted)
+            return
         for name in self._list(folder):
-            if name >= first and (not last or name[: len(last)] <= last):
+            if wanted(name[len(folder) + 1 :][: len("2026/11/23/01")]):
                 yield name
 
     def pages(self) -> Iterator[Page]:
@@ -242,6 +250,22 @@ class RawPages:
             raise StoreUnavailable(
                 f"raw pages at {self.path} cannot be written: {error}; free or mount the disk"
             ) from error
+
+
+def _walk(root: Path, folder: str, below: str, wanted: Callable[[str], bool]) -> Iterator[str]:
+    """The JSON files of a folder by year, month, day and hour, in order."""
+    at = root / folder / below
+    if not at.is_dir():
+        return
+    with os.scandir(at) as entries:
+        found = sorted((one.name, one.is_dir()) for one in entries)
+    for name, is_folder in found:
+        deeper = f"{below}/{name}" if below else name
+        if not is_folder:
+            if name.endswith(".json"):
+                yield f"{folder}/{deeper}"
+        elif wanted(deeper):
+            yield from _walk(root, folder, deeper, wanted)
 
 
 def _page_id(name: str) -> str:

@@ -3,7 +3,7 @@ import json
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -154,6 +154,26 @@ async def test_the_manifests_come_in_the_order_of_their_pages(raw: RawPages):
     assert order == [slices[at].hash for at in (1, 2, 0, 3)]
     assert [one["hash"] for one in raw.manifests(T0 + HOUR + MINUTE)] == order[1:]  # from the whole hour on
     assert [one["hash"] for one in raw.manifests(T0 + DAY)] == order[3:]
+
+
+@pytest.mark.parametrize("where", ["a folder", "memory://crypto-data-hours"])
+async def test_the_manifests_of_some_hours_are_those_of_these_hours(where: str, tmp_path: Path):
+    raw = RawPages(str(tmp_path) if where == "a folder" else where)
+    hours = [datetime(2026, 2, 27, 22, 30, tzinfo=UTC) + number * HOUR for number in range(60)]  # into March
+    hours.append(datetime(2027, 1, 1, tzinfo=UTC))
+    made = [collected([price("bitcoin", str(n + 1))], at=at) for n, at in enumerate(hours)]
+    for one in made:
+        await raw.note(one)
+    names = [one.hash for one in made]
+
+    def told(since: datetime | None, until: datetime | None) -> list[str]:
+        return [manifest["hash"] for manifest in raw.manifests(since, until)]
+
+    for first, last in ((0, 60), (3, 3), (25, 27), (1, 59), (60, 60)):
+        assert told(hours[first], hours[last]) == names[first : last + 1]
+    assert told(hours[59], None) == names[59:]
+    assert told(None, hours[2]) == names[:3]
+    assert told(hours[59] + DAY, hours[60] - DAY) == []
 
 
 @pytest.mark.parametrize("outcome", ["covered", "failed"])
