@@ -25,7 +25,7 @@ from ray_app.collect.backfill import Request
 from ray_app.collect.planner import plan
 from ray_app.commands.companions import simulator
 from ray_app.model.source import Quota
-from ray_app.model.timerange import TimeRange
+from ray_app.model.timerange import ALWAYS, TimeRange
 from ray_app.runtime.jobs import backfill_job
 from ray_app.runtime.opening import Node
 from ray_app.settings import Settings
@@ -50,8 +50,10 @@ async def opened(settings: Settings, quota: Quota | None) -> Node:
 
 def asked(node: Node) -> Request:
     _, stream = node.find(STREAM)
-    coins = node.partitions(stream)[:COINS]
-    assert len(coins) == COINS, f"{len(coins)} coins are tracked"
+    lives = node.lives(stream)
+    coins = tuple(one for one in node.partitions(stream) if not any(lives.get(one, ALWAYS).missing(YEAR)))
+    coins = coins[:COINS]
+    assert len(coins) == COINS, f"{len(coins)} coins are tracked all year"
     return Request(STREAM, coins, YEAR)
 
 
