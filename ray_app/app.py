@@ -170,6 +170,7 @@ async def open_with(settings: Settings) -> Node:
         release=settings.release,
         http=http,
         models=scoring,
+        features=settings.features,
     )
 
 

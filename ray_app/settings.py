@@ -72,6 +72,10 @@ class Settings(BaseSettings):
         "embedded",
         description="what scores texts: `embedded`, `off`, or a folder that holds cryptobert and finbert",
     )
+    features: bool = Field(
+        True,
+        description="whether rows of features are built; their hourly candles are filled back 112 days then",
+    )
     instruments: Path | None = Field(
         None, description="a file of further coins, one line each, like instruments.csv"
     )

@@ -50,6 +50,7 @@ class Figures:
     quotas: Sequence[QuotaFigures] = ()
     requests: Mapping[tuple[str, int], int] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    skew: Mapping[str, float] | None = None  # of features: rows, differing, largest; None: not checked yet
 
 
 class _Once:
@@ -76,6 +77,18 @@ def _node(figures: Figures) -> Iterable[Any]:
     )
     simulated.add_metric([figures.release], float(figures.simulated))
     yield simulated
+    if figures.skew is not None:
+        apart = GaugeMetricFamily(
+            "crypto_data_feature_skew",
+            "largest difference between a stored feature and the same worked out again",
+        )
+        apart.add_metric([], figures.skew["largest"])
+        checked = GaugeMetricFamily(
+            "crypto_data_feature_skew_rows", "rows that were worked out again", labels=["state"]
+        )
+        checked.add_metric(["differing"], figures.skew["differing"])
+        checked.add_metric(["equal"], figures.skew["rows"] - figures.skew["differing"])
+        yield from (apart, checked)
 
 
 def _datasets(figures: Figures) -> Iterable[Any]:

@@ -6,12 +6,13 @@ finishes what it had fetched and not committed, and goes on with the gaps.
 
 import asyncio
 import contextlib
+import importlib
 import os
 import socket
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 
@@ -33,6 +34,9 @@ from ray_app.runtime.rechecking import Rechecking
 from ray_app.runtime.relay import Relay
 from ray_app.runtime.scoring import Scoring
 from ray_app.store.leases import TTL
+
+if TYPE_CHECKING:
+    from ray_app.runtime.building import Building
 
 log = logger("collector")
 RECOVER = timedelta(days=2)  # how far back a start looks for pages that were kept and not committed
@@ -76,16 +80,21 @@ class Shard:
         relay = Relay(self.node, self.owner, self._wall)
         linking = Linking(self.node, lease, self._members, self._wall)
         scoring = Scoring(self.node, lease, self._members, self._wall)
+        building = await self._builds()
 
         def committed() -> None:
             relay.wake()
             linking.wake()
             scoring.wake()
+            if building is not None:
+                building.wake()
 
         books = LeasedBooks(self.node, lease, committed)
         await self._recover(books)
         jobs: list[Callable[[], Coroutine[Any, Any, None]]]
         jobs = [self._renewing, relay.run, linking.run, scoring.run]
+        if building is not None:
+            jobs.append(building.run)
         turns = {a.scope: self._turns(a) for a in self.node.assigned}
         since, first = await self.node.since(), list[Running]()
         for assigned, stream in self.node.streams():
@@ -117,8 +126,18 @@ class Shard:
             await together(jobs, len(jobs))
         finally:
             await relay.close()
+            if building is not None:
+                await building.close()
             if redis is not None:
                 await redis.aclose()
+
+    async def _builds(self) -> "Building | None":
+        """What builds features; loaded in a thread, and only where they are wanted: Polars takes its time."""
+        if not self.node.features:
+            return None
+        module = await asyncio.to_thread(importlib.import_module, "ray_app.runtime.building")
+        built: Building = module.Building(self.node, self.owner, self._wall)
+        return built
 
     def _apis(self, assigned: Assigned, turns: Turns) -> Apis:
         return lambda stream, priority, before: self.node.api(assigned, stream, priority, turns, before)

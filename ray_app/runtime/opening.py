@@ -18,6 +18,8 @@ from ray_app.model.collected import Collected, Lease
 from ray_app.model.declared import declare, schedule
 from ray_app.model.feed import Connect
 from ray_app.model.quota import Priority, Turns
+from ray_app.model.records import Bar
+from ray_app.model.series import FundingRate, OpenInterest
 from ray_app.model.source import Plan, Source, Stream
 from ray_app.model.symbols import Registry
 from ray_app.model.timerange import Coverage, TimeRange
@@ -56,7 +58,10 @@ class Assigned:
 
 @dataclass(kw_only=True)
 class Node:
-    """The parts of a collecting process. `redis_url` empty: no hot side. `models`: what scores texts, by kind."""
+    """The parts of a collecting process. `redis_url` empty: no hot side. `models`: what scores texts, by kind.
+
+    `features`: whether rows of features are built.
+    """
 
     store: Store
     registry: Registry
@@ -69,6 +74,7 @@ class Node:
     http: HttpClient
     sockets: Callable[..., Connect] = opener
     models: Mapping[Kind, Load] = field(default_factory=dict)
+    features: bool = False
     _signing: dict[str, Signing] = field(default_factory=dict, repr=False)
     _validators: Validators = field(default_factory=dict, repr=False)
 
@@ -79,9 +85,14 @@ class Node:
         return stream.lives(self.registry)
 
     def reach_of(self, stream: Stream) -> timedelta:
-        """How far back the stream's gaps are filled by themselves; of what is finer than an hour, two days."""
+        """How far back the stream's gaps are filled by themselves; of what is finer than an hour, two days.
+
+        What features are made of is filled as far back as they look.
+        """
         if stream.reach is not None:
             return stream.reach
+        if self.features and (far := _looked_at(stream)) is not None:
+            return max(self.reach, far)
         return self.reach if stream.grain >= HOUR else min(self.reach, FINE_REACH)
 
     def proofs(self) -> list[Proof]:
@@ -205,3 +216,14 @@ class LeasedBooks:
         tried = await self._node.store.ledger.tried(name, over, [partition])
         cursors = await self._node.store.reading.cursors(stream.record, name, [partition], over)
         return tried.get(partition, []), cursors.get(partition, [])
+
+
+def _looked_at(stream: Stream) -> timedelta | None:
+    """How far back features look in such a stream; None for one that they are not made of."""
+    if stream.record is Bar and (stream.grain != HOUR or stream.unit.lower() != "usd"):
+        return None
+    if stream.record not in (Bar, FundingRate, OpenInterest):
+        return None
+    from ray_app.derive.stale import reach  # loads Polars: only a node that builds features needs it
+
+    return reach(stream.record)

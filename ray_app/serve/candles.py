@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ray_app.model.completeness import NOT_ALIVE, Span
+from ray_app.model.dataset import Dataset, named
 from ray_app.model.records import Bar, ExchangeRate
 from ray_app.model.symbols import Asset
-from ray_app.model.timerange import Coverage, TimeRange, floor
+from ray_app.model.timerange import Coverage, TimeRange
 from ray_app.process.bars import Candle, coarser
 from ray_app.serve.completeness import check_cost, states, told
 from ray_app.serve.conversion import USD, Rate, RateTable, newest_rates
-from ray_app.serve.datasets import INTERVALS, Dataset
+from ray_app.serve.datasets import INTERVALS
 from ray_app.serve.node import Node
 from ray_app.serve.points import Standing
 from ray_app.serve.problems import Problem, invalid
@@ -89,9 +90,7 @@ async def choose(
     for source in dict.fromkeys(one.source for one in found):
         for grain in grains:
             for dataset in found:
-                if (dataset.source, dataset.grain) == (source, grain) and (
-                    names := node.names(asset, dataset)
-                ):
+                if (dataset.source, dataset.grain) == (source, grain) and (names := dataset.names(asset)):
                     return Chosen(dataset, step, names)
     raise Problem(
         "DATA_NOT_AVAILABLE",
@@ -132,22 +131,8 @@ async def history(node: Node, chosen: Chosen, over: TimeRange | None, currency: 
 
 
 def parts(chosen: Chosen, over: TimeRange) -> list[tuple[str, TimeRange]]:
-    """The range cut where the coin got another name: each name answers until the next one begins."""
-    lives = [(one.start, name) for name, life in chosen.names.items() for one in life.ranges]
-    out: list[tuple[str, TimeRange]] = []
-    end = over.end
-    for begun, name in sorted(lives, reverse=True):
-        start = over.start if begun <= over.start else floor(begun, chosen.dataset.grain)
-        if start < end:
-            out.append((name, TimeRange(start, end)))
-            end = start
-    if end > over.start:  # before the first of them
-        first = min(lives)[1]
-        if out and out[-1][0] == first:
-            out[-1] = first, TimeRange(over.start, out[-1][1].end)
-        else:
-            out.append((first, TimeRange(over.start, end)))
-    return out[::-1]
+    """The range cut where the coin got another name."""
+    return named(chosen.names, over, chosen.dataset.grain)
 
 
 async def _convert(node: Node, out: History, over: TimeRange, currency: str, at: Standing) -> None:

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ray_app.model.completeness import Schedule, Span, spans
+from ray_app.model.dataset import Dataset
 from ray_app.model.declared import schedule
 from ray_app.model.timerange import Coverage, TimeRange, floor
-from ray_app.serve.datasets import Dataset
 from ray_app.serve.points import Standing
 from ray_app.serve.problems import Problem
 from ray_app.store.ledger import Tried

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from ray_app.model.dataset import Dataset
 from ray_app.model.records import Price
 from ray_app.model.timerange import TimeRange
 from ray_app.observe.health import (
@@ -18,7 +19,6 @@ from ray_app.observe.health import (
     worst,
 )
 from ray_app.serve.crosscheck import cross_check
-from ray_app.serve.datasets import Dataset
 from ray_app.serve.node import Node
 from ray_app.store.reading import NOW
 

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
 from functools import cached_property
 
+from ray_app.model.dataset import Dataset
 from ray_app.model.records import ExchangeRate
 from ray_app.model.timerange import TimeRange
-from ray_app.serve.datasets import Dataset
 from ray_app.serve.problems import Problem
 from ray_app.store.reading import Fact, Point, Reading
 

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ray_app.model.dataset import Dataset
 from ray_app.model.records import Bar, Price
 from ray_app.model.symbols import Asset
 from ray_app.observe.crosscheck import TOLERANCE, Told, differ
-from ray_app.serve.datasets import Dataset, Datasets
+from ray_app.serve.datasets import Datasets
 from ray_app.store.reading import Fact, Point, Reading
 
 

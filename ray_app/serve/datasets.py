@@ -3,20 +3,13 @@
 import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from functools import cached_property
-from typing import Any
 
-from ray_app.model.declared import RECORDS, lives, record_of
+from ray_app.model.dataset import Dataset, read_datasets
 from ray_app.model.records import Record
-from ray_app.model.texts import Article, Post
-from ray_app.model.timerange import ALWAYS, Coverage
 from ray_app.serve.problems import Problem
 from ray_app.store.catalog import Catalog
 
 KEPT_SECONDS = 5.0
-RESTRICTED = frozenset(
-    {"non_commercial", "no_redistribution"}
-)  # words of a licence that need an internal key
 INTERVALS = {
     timedelta(minutes=1): "1m",
     timedelta(minutes=5): "5m",
@@ -25,70 +18,6 @@ INTERVALS = {
     timedelta(hours=4): "4h",
     timedelta(days=1): "1d",
 }
-
-
-class Dataset:
-    """One declared stream. `declared` is its line of the catalogue."""
-
-    def __init__(self, name: str, declared: dict[str, Any]) -> None:
-        self.name, self.declared = name, declared
-        self.source: str = declared["source"]
-        self.record: type[Record] = record_of(declared)
-        self.partitions: tuple[str, ...] = tuple(declared["partitions"])
-        self.grain = timedelta(seconds=declared["grain_seconds"])
-
-    def about(self, partition: str, fact: str) -> str:
-        """What is declared of one series (title, unit, licence, frequency); empty when nothing is."""
-        return str(self.declared.get("about", {}).get(partition, {}).get(fact, ""))
-
-    def unit(self, partition: str) -> str:
-        """The unit of one series: its own, else that of the data set."""
-        return self.about(partition, "unit") or str(self.declared["unit"])
-
-    def licence(self, partition: str) -> str:
-        """The licence of one series: its own, else that of the source."""
-        return self.about(partition, "licence") or str(self.declared["licence"])
-
-    def restricts(self, partition: str) -> bool:
-        """Whether only keys marked `internal` may have the values of this series."""
-        return not RESTRICTED.isdisjoint(self.licence(partition).split())
-
-    def open_to(self, internal: bool, partitions: Iterable[str] | None = None) -> tuple[str, ...]:
-        """Those of the series (None: of all) that a key may have the values of."""
-        mine = self.partitions if partitions is None else tuple(partitions)
-        return mine if internal else tuple(p for p in mine if not self.restricts(p))
-
-    @cached_property
-    def restricted(self) -> bool:
-        """Whether some series of it are for keys marked `internal` only."""
-        return any(self.restricts(p) for p in self.partitions) or self.restricts("")
-
-    @property
-    def tells_lives(self) -> bool:
-        """Whether its declaration knows that a series has a life; those of old do not."""
-        return "lives" in self.declared
-
-    @cached_property
-    def _lives(self) -> dict[str, Coverage]:
-        return lives(self.declared)
-
-    def life(self, partition: str) -> Coverage:
-        return self._lives.get(partition, ALWAYS)
-
-    @property
-    def retired(self) -> bool:
-        """Whether nobody collects it any more."""
-        return bool(self.declared.get("retired"))
-
-    @property
-    def by_asset(self) -> bool:
-        """Whether its series are coins or pairs, under the ids of its source."""
-        return self.record.partition_field in ("coin", "symbol")
-
-    @property
-    def by_id(self) -> bool:
-        """Whether its records are told apart by an id instead of a time: texts."""
-        return issubclass(self.record, Article | Post)
 
 
 class Datasets:
@@ -102,7 +31,7 @@ class Datasets:
         if as_of is None and time.monotonic() - read_at < KEPT_SECONDS:
             return known
         rows = await self._catalog.streams(as_of)
-        found = {name: Dataset(name, rows[name]) for name in sorted(rows) if rows[name]["record"] in RECORDS}
+        found = read_datasets(rows)
         if as_of is None:
             self._kept = (time.monotonic(), found)
         return found

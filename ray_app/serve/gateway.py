@@ -21,6 +21,7 @@ from ray_app.serve.rest import (
     derivatives,
     documents,
     evidence,
+    features,
     health,
     historical,
     macro,
@@ -61,7 +62,7 @@ def build_app(parts: Parts, *, owned: bool = False) -> FastAPI:
     )
     app.router.route_class = Guarded
     app.state.node = node
-    data = (current, historical, technical, derivatives, macro, onchain, texts, sentiment)
+    data = (current, historical, technical, features, derivatives, macro, onchain, texts, sentiment)
     for routes in (*data, coverage, evidence, quality, operations, catalog, health, documents):
         routes.add(app, node)
 

@@ -4,11 +4,10 @@ import asyncio
 from datetime import datetime
 
 from ray_app.model.symbols import Asset
-from ray_app.model.timerange import ALWAYS, Coverage
 from ray_app.serve.auth import KeyRing, WallTime
 from ray_app.serve.computed import Computed
 from ray_app.serve.cursors import Cursors
-from ray_app.serve.datasets import Dataset, Datasets
+from ray_app.serve.datasets import Datasets
 from ray_app.serve.door import Counts
 from ray_app.serve.limits import Limits
 from ray_app.serve.parts import Parts
@@ -68,12 +67,3 @@ class Node:
     def resolve(self, symbol: str, at: datetime | None = None) -> Asset:
         """Raises UnknownSymbol or AmbiguousSymbol, which the client gets as 404 and 400."""
         return self.registry.resolve(symbol, at)
-
-    def names(self, asset: Asset, dataset: Dataset) -> dict[str, Coverage]:
-        """The series of the data set that are or were the asset, oldest first, each with when it was.
-
-        As of a time before there were lives: what the upstream calls it now, for ever.
-        """
-        now = {asset.ids.get(dataset.source, asset.id): ALWAYS}
-        found = asset.lives(dataset.source) or now if dataset.tells_lives else now
-        return {name: life for name, life in found.items() if name in dataset.partitions}

@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from ray_app.model.dataset import Dataset
 from ray_app.model.records import ExchangeRate, Price
 from ray_app.model.symbols import Asset
 from ray_app.observe.health import allowed_age, worst
 from ray_app.serve.conversion import USD, Rate, newest_rates
 from ray_app.serve.crosscheck import Checked, cross_check
-from ray_app.serve.datasets import Dataset, Datasets
+from ray_app.serve.datasets import Datasets
 from ray_app.serve.parts import Parts
 from ray_app.serve.points import Standing
 from ray_app.serve.problems import Problem

@@ -2,8 +2,6 @@
 
 What surprises: a question about now is answered as of the last whole minute that is certainly in the store. Ages
 count, so without that each answer would be another one.
-
-Filings of the SEC speak of companies and take no side: they are linked and do not count here.
 """
 
 import asyncio
@@ -12,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from ray_app.model.texts import Article, Post
 from ray_app.model.timerange import TimeRange
 from ray_app.process.linking import LINKER
 from ray_app.process.sentiment.aggregate import WINDOWS, Aggregate, Kind, Opinion
+from ray_app.process.sentiment.kinds import kind_of
 from ray_app.serve.node import Node
 from ray_app.serve.points import Standing
 from ray_app.serve.series import Series
@@ -23,8 +21,6 @@ from ray_app.store.linked import KINDS
 from ray_app.store.scored import Mention, Scored, Scorer
 
 SOURCES: tuple[Kind, ...] = ("news", "reddit", "twitter")
-OF_POSTS: dict[str, Kind] = {"reddit": "reddit", "x": "twitter"}
-NO_OPINION = frozenset({"edgar"})
 MOST = 50_000  # mentions that one answer reads of articles, and of posts
 LEAST = 3  # texts from which the sum of restricted ones is for every key
 DIGITS = 6
@@ -76,13 +72,6 @@ class Sentiments:
             model = scorer.model if scorer is not None else ""
             out.opinions += await asyncio.to_thread(_opinions, found, kinds, model)
         return out
-
-
-def kind_of(record: type[Article] | type[Post], source: str) -> Kind | None:
-    """As what the texts of a source count; None: they do not."""
-    if record is Post:
-        return OF_POSTS.get(source)
-    return None if source in NO_OPINION else "news"
 
 
 def _opinions(found: Sequence[Mention], kinds: dict[str, Kind], model: str) -> list[Opinion]:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from ray_app.model.dataset import Dataset
 from ray_app.model.timerange import TimeRange
 from ray_app.observe.health import allowed_age, worst
-from ray_app.serve.datasets import Dataset, left_out
+from ray_app.serve.datasets import left_out
 from ray_app.serve.node import Node
 from ray_app.serve.paging import Page
 from ray_app.serve.points import EARLIEST, Standing, instant

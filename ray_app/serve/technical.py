@@ -6,16 +6,17 @@ in with the first question: a replica starts without it.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ray_app.model.dataset import alive
 from ray_app.model.timerange import Coverage, TimeRange, floor
 from ray_app.process.bars import Candle, coarser
-from ray_app.serve.candles import Chosen, parts
+from ray_app.serve.candles import Chosen
 from ray_app.serve.completeness import check_cost
 from ray_app.serve.node import Node
 from ray_app.serve.points import EARLIEST, Standing
@@ -52,11 +53,6 @@ class Window:
         return [one.received_at for one in self.extents if one.received_at is not None]
 
 
-def alive(chosen: Chosen, name: str, over: TimeRange) -> Iterable[TimeRange]:
-    """The runs of `over` in which the series was the coin."""
-    return chosen.names[name].touched(over, chosen.dataset.grain)
-
-
 @dataclass(frozen=True, slots=True)
 class Latest:
     """`whole`: from the first bar that there ever was; `changes`: when something of it became so."""
@@ -71,18 +67,15 @@ async def window(node: Node, chosen: Chosen, rows: int, at: Standing) -> Window 
     bars, dataset = node.store.bars, chosen.dataset
     ever = TimeRange(floor(EARLIEST, chosen.step), floor(at.horizon, chosen.step))
     end = None
-    for name, part in reversed(parts(chosen, ever)):
-        for run in reversed(list(alive(chosen, name, part))):
-            if (found := await bars.newest(dataset.name, name, run, at.point)) is not None:
-                end = floor(found[1], chosen.step)
-                break
-        if end is not None:
+    for name, run in reversed(alive(chosen.names, ever, dataset.grain)):
+        if (found := await bars.newest(dataset.name, name, run, at.point)) is not None:
+            end = floor(found[1], chosen.step)
             break
     if end is None or end <= ever.start:
         return None
     over = TimeRange(max(ever.start, end - (rows + SPARE) * chosen.step), end)
     check_cost(over.length // dataset.grain)
-    pieces = tuple((name, run) for name, part in parts(chosen, over) for run in alive(chosen, name, part))
+    pieces = tuple(alive(chosen.names, over, dataset.grain))
     extents = [await bars.extent(dataset.name, name, run, at.point) for name, run in pieces]
     return Window(over, pieces, tuple(extents))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from ray_app.model.collected import partitions_hash
 from ray_app.model.timerange import Coverage, TimeRange
@@ -24,6 +24,16 @@ class Tried:
     outcome: str
     reason: str
     received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A slice that brought records."""
+
+    id: int
+    stream: str
+    partitions: frozenset[str]
+    range: TimeRange
 
 
 class Ledger:
@@ -83,6 +93,28 @@ class Ledger:
         """Per partition the ranges that need not be asked for (again)."""
         tried = await self.tried(stream, over, partitions, as_of, (*ACCOUNTED, AWAITED))
         return {p: _accounted(found) for p, found in tried.items()}
+
+    async def changes(self, after: int, streams: Iterable[str] | None = None) -> list[Change]:
+        """The slices with records that were committed behind number `after`, by number."""
+        query = (
+            select(slices.c.id, slices.c.stream, slices.c.partitions, slices.c.start, slices.c.end)
+            .where(slices.c.id > after, slices.c.records > 0)
+            .order_by(slices.c.id)
+        )
+        if streams is not None:
+            query = query.where(slices.c.stream.in_(tuple(streams)))
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+            await self._load_sets(connection, {row.partitions for row in rows})
+        return [
+            Change(row.id, row.stream, self._sets[row.partitions], TimeRange(row.start, row.end))
+            for row in rows
+        ]
+
+    async def newest(self) -> int:
+        """The number of the last slice; 0 when there is none."""
+        async with self._database.read() as connection:
+            return (await connection.execute(select(func.max(slices.c.id)))).scalar() or 0
 
     async def hashes(self, over: TimeRange) -> frozenset[str]:
         """The slices received within `over`, by hash."""

@@ -7,6 +7,8 @@ from ray_app.store.bars import BarReading
 from ray_app.store.catalog import Catalog
 from ray_app.store.engine import Database
 from ray_app.store.facts import Committed, Facts
+from ray_app.store.frames import Frames
+from ray_app.store.heard import Hearing
 from ray_app.store.keys import Keys
 from ray_app.store.leases import Leases
 from ray_app.store.ledger import Ledger
@@ -19,6 +21,7 @@ from ray_app.store.reading import Reading
 from ray_app.store.received import Received
 from ray_app.store.scores import Scores
 from ray_app.store.texts import Texts
+from ray_app.store.vectors import Vectors
 
 
 class Store:
@@ -32,6 +35,8 @@ class Store:
         self.reading = Reading(self.database)
         self.received = Received(self.database)
         self.bars = BarReading(self.database)
+        self.frames = Frames(self.database)
+        self.hearing = Hearing(self.database)
         self.leases = Leases(self.database)
         self.quotas = Quotas(self.database)
         self.catalog = Catalog(self.database)
@@ -41,6 +46,7 @@ class Store:
         self.links = Links(self.database)
         self.scores = Scores(self.database)
         self.opinions = Opinions(self.database)
+        self.vectors = Vectors(self.database)
 
     async def commit(self, collected: Sequence[Collected], lease: Lease) -> Committed:
         """Manifests first, then facts and coverage in one transaction.

@@ -8,8 +8,8 @@ import pytest
 from tests.architecture.modules import REPO, Module, modules
 
 EVERYTHING = {
-    "app", "cli", "client", "collect", "commands", "connect", "model", "observe", "process", "runtime", "serve",
-    "settings", "simulator", "sources", "store",
+    "app", "cli", "client", "collect", "commands", "connect", "derive", "model", "observe", "process", "runtime",
+    "serve", "settings", "simulator", "sources", "store",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
@@ -20,10 +20,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "collect": {"model"},
     "process": {"model"},
     "observe": {"model"},
-    "serve": {"model", "store", "observe", "process"},
+    "derive": {"model", "process", "store"},
+    "serve": {"model", "store", "observe", "process", "derive"},
     "simulator": {"model"},
     "client": set(),
-    "runtime": {"model", "sources", "connect", "store", "collect", "process", "observe"},
+    "runtime": {"model", "sources", "connect", "store", "collect", "process", "observe", "derive"},
     "settings": {"model"},
     "app": EVERYTHING,
     "cli": EVERYTHING,

@@ -9,6 +9,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from ray_app.model.completeness import STATES
 from ray_app.model.source import Quota
 from ray_app.model.timerange import TimeRange
+from ray_app.process.features.catalogue import CATALOGUE, feature_set_hash
+from ray_app.process.features.catalogue import FEATURES as ALL_FEATURES
 from ray_app.process.indicators.catalogue import OUTPUTS
 from ray_app.process.indicators.signals import SIGNALS
 from tests.serve.conftest import Running, Start, at, client, routes
@@ -190,17 +192,26 @@ async def test_the_catalogue_of_features(start: Start):
     running.clock.set(at(hours=2))
     assert (await running.get("/api/v1/catalog/features", as_of="2026-11-23T00:30:00Z"))["data"] == []
     rows = (await running.get("/api/v1/catalog/features", as_of="2026-11-23T01:30:00Z"))["data"]
-    assert [row["name"] for row in rows] == [one.name for one in OUTPUTS] + [one.name for one in SIGNALS]
-    found = {row["name"]: row for row in rows}
-    assert found["atr_14"] == {
+    every = [*OUTPUTS, *SIGNALS, *ALL_FEATURES]
+    assert [row["name"] for row in rows] == [*(one.name for one in every), "data_quality_score"]
+    found = {(row["kind"], row["name"]): row for row in rows}
+    assert found["indicator", "atr_14"] == {
         "name": "atr_14", "group": "technical", "kind": "indicator", "family": "volatility",
         "formula": "Wilder's average over 14 of the true range", "inputs": ["high", "low", "close"],
-        "unit": "price", "values": None, "lookback": 14, "memory": 418, "days": 0, "version": 1,
+        "unit": "price", "values": None, "lookback": 14, "memory": 418, "days": 0, "limit_seconds": None,
+        "version": 1,
     }  # fmt: skip
-    assert found["bollinger_squeeze"] == {
+    assert found["feature", "cpi_yoy"] == {
+        "name": "cpi_yoy", "group": "macro", "kind": "feature", "family": None,
+        "formula": CATALOGUE["cpi_yoy"].formula, "inputs": ["observations CPIAUCSL"], "unit": "percent",
+        "values": None, "lookback": 0, "memory": 0, "days": None, "limit_seconds": 100 * 86_400.0, "version": 1,
+    }  # fmt: skip
+    assert found["quality", "data_quality_score"]["version"] == feature_set_hash()
+    assert found["signal", "bollinger_squeeze"] == {
         "name": "bollinger_squeeze", "group": "technical", "kind": "signal", "family": None,
         "formula": "whether bb_squeeze_20_2_120 is 1", "inputs": ["bb_squeeze_20_2_120"], "unit": None,
-        "values": "true, false", "lookback": None, "memory": None, "days": None, "version": 1,
+        "values": "true, false", "lookback": None, "memory": None, "days": None,
+        "limit_seconds": None, "version": 1,
     }  # fmt: skip
     assert all(row["formula"] and row["inputs"] for row in rows)
 

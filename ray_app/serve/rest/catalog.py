@@ -8,12 +8,13 @@ from fastapi import FastAPI, Request
 from pydantic import Field
 from starlette.responses import Response
 
+from ray_app.model.dataset import Dataset
 from ray_app.model.records import Bar, Price
 from ray_app.model.symbols import Asset
 from ray_app.model.timerange import EVER, NEVER, floor
 from ray_app.observe.crosscheck import figures
+from ray_app.serve.catalogued import catalogued
 from ray_app.serve.crosscheck import venues
-from ray_app.serve.datasets import Dataset
 from ray_app.serve.node import Node
 from ray_app.serve.paging import pinned
 from ray_app.serve.points import Standing
@@ -40,7 +41,7 @@ def add(app: FastAPI, node: Node) -> None:
         shown = rest[: query.limit]
         as_of = at.as_of(*_declared(declared))
         more = paged.next([shown[-1].id], as_of) if len(rest) > len(shown) else None
-        rows = [_symbol(node, asset, declared, at) for asset in shown]
+        rows = [_symbol(asset, declared, at) for asset in shown]
         return _answer(node, {"data": rows, "total": len(known)}, at, as_of, more).response(
             request, node.clock.now()
         )
@@ -79,7 +80,7 @@ def add(app: FastAPI, node: Node) -> None:
         declared = await node.datasets.all(at.point.as_of)
         # A feature begins with the data sets it is made of.
         there = any(one.record is Bar for one in declared.values())
-        rows = await asyncio.to_thread(_indicators) if there else []
+        rows = await asyncio.to_thread(catalogued) if there else []
         return _answer(node, {"data": rows}, at, at.as_of(*_declared(declared)), None).response(
             request, node.clock.now()
         )
@@ -134,7 +135,7 @@ def add(app: FastAPI, node: Node) -> None:
         features,
         scope=ANY,
         query=Moments,
-        summary="The features that are computed: indicators and signals, with their formulas",
+        summary="The features that are computed: indicators, signals and features, with their formulas",
         example={"data": FEATURES},
     )
     get(
@@ -155,7 +156,7 @@ def _grain(datasets: dict[str, Dataset]) -> Any:
     return min((one.grain for one in datasets.values()), default=timedelta(hours=1))
 
 
-def _symbol(node: Node, asset: Asset, datasets: dict[str, Dataset], at: Standing) -> dict[str, Any]:
+def _symbol(asset: Asset, datasets: dict[str, Dataset], at: Standing) -> dict[str, Any]:
     return {
         "id": asset.id,
         "symbol": asset.symbol_at(at.asked),
@@ -165,7 +166,7 @@ def _symbol(node: Node, asset: Asset, datasets: dict[str, Dataset], at: Standing
         "former": [{"symbol": old.symbol, "until": old.until} for old in asset.former],
         "tracked_from": asset.tracked_from,
         "tracked_to": asset.tracked_to,
-        "datasets": [name for name, one in datasets.items() if one.by_asset and node.names(asset, one)],
+        "datasets": [name for name, one in datasets.items() if one.by_asset and one.names(asset)],
     }
 
 
@@ -225,44 +226,6 @@ def _series(dataset: Dataset, partition: str) -> dict[str, Any]:
         "attribution": line["attribution"],
         "llm_allowed": line.get("llm_allowed", False),
     }
-
-
-def _indicators() -> list[dict[str, Any]]:
-    """Every indicator, then every signal: they are worked out from the columns that are their inputs."""
-    from ray_app.process.indicators.catalogue import OUTPUTS
-    from ray_app.process.indicators.signals import SIGNALS
-
-    rows = [
-        {
-            "name": one.name,
-            "group": "technical",
-            "kind": "indicator",
-            "family": one.family,
-            "formula": one.formula,
-            "inputs": one.inputs,
-            "unit": one.unit,
-            "values": None,
-            "lookback": one.lookback,
-            "memory": one.memory,
-            "days": one.days,
-            "version": one.version,
-        }
-        for one in OUTPUTS
-    ]
-    of_inputs = {"family": None, "unit": None, "lookback": None, "memory": None, "days": None}
-    return rows + [
-        {
-            "name": one.name,
-            "group": "technical",
-            "kind": "signal",
-            "formula": one.formula,
-            "inputs": one.inputs,
-            "values": one.values,
-            "version": one.version,
-            **of_inputs,
-        }
-        for one in SIGNALS
-    ]
 
 
 def _answer(node: Node, payload: dict[str, Any], at: Standing, as_of: Any, cursor: str | None) -> Answer:

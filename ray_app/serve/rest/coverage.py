@@ -9,9 +9,9 @@ from pydantic import Field
 from starlette.responses import Response
 
 from ray_app.model.completeness import STATES, Span, totals
+from ray_app.model.dataset import Dataset
 from ray_app.model.timerange import TimeRange, floor
 from ray_app.serve.completeness import check_cost, states, told
-from ray_app.serve.datasets import Dataset
 from ray_app.serve.node import Node
 from ray_app.serve.paging import pinned
 from ray_app.serve.points import Standing, instant
@@ -123,7 +123,7 @@ async def series(node: Node, dataset: str | None, symbol: str | None, at: Standi
     if symbol is None:
         return out
     asset = node.resolve(symbol, at.asked)
-    return [s for s in out if s.dataset.by_asset and s.partition in node.names(asset, s.dataset)]
+    return [s for s in out if s.dataset.by_asset and s.partition in s.dataset.names(asset)]
 
 
 async def _states(

@@ -58,7 +58,7 @@ def add(app: FastAPI, node: Node) -> None:
         if found is None:
             query = read_query(ManyQuery, request)
             standing = await node.standing(query)
-            wanted = _wanted(query, _assets(node, query.symbols, standing), one=False)
+            wanted = _wanted(query, assets_named(node, query.symbols, standing), one=False)
             if standing.point == NOW:
                 found = await prices.current(place, wanted, standing)
             else:
@@ -106,7 +106,8 @@ def currencies(listed: str) -> tuple[str, ...]:
     return wanted
 
 
-def _assets(node: Node, listed: str, standing: Standing) -> tuple[Asset, ...]:
+def assets_named(node: Node, listed: str, standing: Standing) -> tuple[Asset, ...]:
+    """The assets that are listed, each once. Raises Problem for too many."""
     names = [part.strip() for part in listed.split(",")]
     if len(names) > MOST_SYMBOLS:
         raise invalid(f"at most {MOST_SYMBOLS} symbols at once, not {len(names)}", parameter="symbols")

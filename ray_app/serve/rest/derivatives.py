@@ -20,8 +20,6 @@ from ray_app.serve.routes import get
 from ray_app.serve.series import Row, Series, answer, known, newest, paged, period, split
 from ray_app.store.reading import Fact
 
-THOUSAND = "1000"  # before the pair: a contract of small coins by the thousand
-
 
 class DerivativesQuery(Paged):
     start: str | None = Field(
@@ -64,16 +62,12 @@ def add(app: FastAPI, node: Node) -> None:
 
 
 async def _contracts(node: Node, asset: Asset, at: Standing) -> list[Series]:
-    """A futures venue calls the perpetual like the pair on its spot market, or by the thousand."""
-    out = []
-    for record in (FundingRate, OpenInterest):
-        for dataset in await node.datasets.of(record, at.point.as_of):
-            pair = asset.ids.get(dataset.source, asset.ids.get(dataset.source.removesuffix("_futures")))
-            out += [
-                Series(dataset, name)
-                for name in (pair, f"{THOUSAND}{pair}")
-                if pair is not None and name in dataset.partitions
-            ]
+    out = [
+        Series(dataset, name)
+        for record in (FundingRate, OpenInterest)
+        for dataset in await node.datasets.of(record, at.point.as_of)
+        for name in dataset.contracts(asset)
+    ]
     if not out:
         raise Problem("DATA_NOT_AVAILABLE", f"no contracts of {asset.id} are collected", {"id": asset.id})
     return out

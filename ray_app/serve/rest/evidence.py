@@ -8,8 +8,9 @@ from fastapi import FastAPI, Request
 from pydantic import Field
 from starlette.responses import Response
 
+from ray_app.model.dataset import Dataset
 from ray_app.model.timerange import TimeRange
-from ray_app.serve.datasets import Dataset, check_licence, left_out, restricted
+from ray_app.serve.datasets import check_licence, left_out, restricted
 from ray_app.serve.door import key_of
 from ray_app.serve.node import Node
 from ray_app.serve.paging import pinned
@@ -168,7 +169,7 @@ async def _wanted(
     wanted: list[tuple[Dataset, list[str] | None]] = [(one, None) for one in chosen]
     if query.symbol is not None:
         asset = node.resolve(query.symbol, asked)
-        wanted = [(one, list(node.names(asset, one))) for one in chosen if one.by_asset]
+        wanted = [(one, list(one.names(asset))) for one in chosen if one.by_asset]
     if internal:
         return wanted, []
     open_: list[tuple[Dataset, list[str] | None]] = []

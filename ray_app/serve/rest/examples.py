@@ -186,7 +186,12 @@ SERIES: dict[str, Any] = {
     "attribution": "as the source wants it",
     "llm_allowed": False,
 }
-_OF_INDICATORS: dict[str, Any] = {"group": "technical", "inputs": ["close"], "version": 1}
+_OF_INDICATORS: dict[str, Any] = {
+    "group": "technical",
+    "inputs": ["close"],
+    "limit_seconds": None,
+    "version": 1,
+}
 FEATURES: list[dict[str, Any]] = [
     {
         "name": "sma_20",

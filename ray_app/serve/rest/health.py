@@ -160,6 +160,7 @@ async def figures(node: Node) -> Figures:
         )
         for one in await node.store.quotas.states(now)
     ]
+    skew = await node.store.vectors.skew()
     return Figures(
         simulated=node.parts.simulated,
         release=node.parts.release,
@@ -167,6 +168,7 @@ async def figures(node: Node) -> Figures:
         quotas=quotas,
         requests=dict(node.counts.requests),
         seconds=dict(node.counts.seconds),
+        skew=None if skew is None else {name: float(skew[name]) for name in ("rows", "differing", "largest")},
     )
 
 

@@ -10,10 +10,10 @@ from pydantic import Field
 from starlette.responses import Response
 
 from ray_app.model.completeness import State, totals
+from ray_app.model.dataset import Dataset
 from ray_app.model.timerange import TimeRange, floor
 from ray_app.process.quality import MEMORY, RULES, flags
 from ray_app.serve.completeness import States, check_cost, states
-from ray_app.serve.datasets import Dataset
 from ray_app.serve.node import Node
 from ray_app.serve.points import Standing, instant
 from ray_app.serve.problems import Problem, invalid

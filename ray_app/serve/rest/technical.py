@@ -215,9 +215,5 @@ async def _with_volume(node: Node, asset: Asset, at: Standing) -> list[str]:
     known = await node.datasets.of(Bar, at.point.as_of)
     hours = timedelta(hours=1)
     return sorted(
-        {
-            one.source
-            for one in known
-            if one.source != PREFERRED and one.grain >= hours and node.names(asset, one)
-        }
+        {one.source for one in known if one.source != PREFERRED and one.grain >= hours and one.names(asset)}
     )

@@ -1,0 +1,186 @@
+"""GET /api/v1/ml-features: rows of features of an hour, of one coin or of many, stored as they were made."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from fastapi import FastAPI, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from ray_app.model.symbols import Asset
+from ray_app.observe.health import worst
+from ray_app.serve.datasets import left_out
+from ray_app.serve.door import key_of
+from ray_app.serve.features import GROUPS, Shown, between, condition, latest, shown
+from ray_app.serve.node import Node
+from ray_app.serve.paging import pinned
+from ray_app.serve.points import Standing
+from ray_app.serve.problems import Problem, invalid
+from ray_app.serve.queries import Paged, read_query
+from ray_app.serve.rest.current import assets_named
+from ray_app.serve.rest.examples_features import ML_FEATURES
+from ray_app.serve.routes import get
+from ray_app.serve.series import period
+from ray_app.serve.wire import Answer
+from ray_app.store.vectors import Vector
+
+MOST_SYMBOLS = 250
+Format = Literal["structured", "flat", "array"]
+
+
+class FeaturesQuery(Paged):
+    feature_groups: str | None = Field(
+        None,
+        description=f"some of {', '.join(GROUPS)}, separated by commas; all without it",
+        examples=["price,technical"],
+    )
+    format: Format = Field(
+        "structured", description="features by group, in one object, or as an array with `names` beside it"
+    )
+    latest_only: bool | None = Field(
+        None, description="the newest hour; so it is without start and end. false with a range"
+    )
+    start: str | None = Field(None, description="RFC 3339 time: hours that end at it or later")
+    end: str | None = Field(None, description="RFC 3339 time: hours that end before it")
+
+
+class ManyQuery(FeaturesQuery):
+    symbols: str = Field(
+        description=f"up to {MOST_SYMBOLS} symbols, separated by commas: the newest hour of each",
+        examples=["BTC,ETH"],
+    )
+
+
+def add(app: FastAPI, node: Node) -> None:
+    async def one(symbol: str, request: Request) -> Response:
+        query = read_query(FeaturesQuery, request)
+        page = await pinned(node, request, query, query.limit)
+        at = page.standing
+        asset = node.resolve(symbol, at.asked)
+        what = await shown(node, query.feature_groups, at, internal=key_of(request.scope).internal)
+        ranged = query.start is not None or query.end is not None
+        if query.latest_only is not None and query.latest_only is ranged:
+            raise invalid(
+                "latest_only=true takes no range, and latest_only=false needs start or end",
+                parameters=["latest_only", "start", "end"],
+            )
+        if not ranged:
+            found = await latest(node, [asset], what, at)
+            if asset.id not in found:
+                raise Problem(
+                    "DATA_NOT_AVAILABLE",
+                    f"no row of features of {asset.id} is stored (at that time)",
+                    {"id": asset.id},
+                )
+            row = found[asset.id]
+            return _answer(node, at, what, [row], _named(asset, at) | _row(row, what, query.format), query.format) \
+                .response(request, node.clock.now())  # fmt: skip
+        over = period(query.start, query.end, at)
+        if page.after is not None:
+            over = type(over)(datetime.fromisoformat(page.after[0]), over.end)
+        rows = await between(node, asset, what, over, at)
+        shown_rows, cursor = rows[: query.limit], None
+        if len(rows) > query.limit:
+            after = shown_rows[-1].at + timedelta(microseconds=1)
+            cursor = page.next([after.isoformat()], at.as_of(*(row.made_at for row in rows)))
+        data = [_row(row, what, query.format) for row in shown_rows]
+        payload = _named(asset, at) | {"data": data, "total_points": len(data)}
+        answer = _answer(node, at, what, shown_rows, payload, query.format, cursor, everything=rows)
+        return answer.response(request, node.clock.now())
+
+    async def many(request: Request) -> Response:
+        query = read_query(ManyQuery, request)
+        if query.start is not None or query.end is not None or query.cursor is not None:
+            raise invalid(
+                "many symbols at once take no range: ask for one", parameters=["start", "end", "cursor"]
+            )
+        at = await node.standing(query)
+        assets = assets_named(node, query.symbols, at)
+        what = await shown(node, query.feature_groups, at, internal=key_of(request.scope).internal)
+        found = await latest(node, assets, what, at)
+        rows = [found[asset.id] for asset in assets if asset.id in found]
+        data = [
+            _named(asset, at) | _row(found[asset.id], what, query.format)
+            for asset in assets
+            if asset.id in found
+        ]
+        payload = {
+            "data": data,
+            "missing": [asset.symbol_at(at.asked) for asset in assets if asset.id not in found],
+        }
+        answer = _answer(node, at, what, rows, payload, query.format, missing=len(found) < len(assets))
+        return answer.response(request, node.clock.now())
+
+    get(
+        app, "/api/v1/ml-features/{symbol}", one, scope="read:features", query=FeaturesQuery, example=ML_FEATURES,
+        summary="The features of one coin: of the newest hour, or of a range of hours",
+    )  # fmt: skip
+    get(
+        app, "/api/v1/ml-features", many, scope="read:features", query=ManyQuery,
+        example={"data": [{k: v for k, v in ML_FEATURES.items() if k != "meta"}], "missing": [],
+                 "meta": ML_FEATURES["meta"]},
+        summary="The features of the newest hour of many coins",
+    )  # fmt: skip
+
+
+def _named(asset: Asset, at: Standing) -> dict[str, Any]:
+    return {"symbol": asset.symbol_at(at.asked), "id": asset.id, "name": asset.name}
+
+
+def _row(row: Vector, what: Shown, form: Format) -> dict[str, Any]:
+    from ray_app.process.features.packed import unpack
+
+    values = unpack(row.numbers, what.set.names)
+    mine: Any = {name: values[name] for name in what.names}
+    known = sum(value is not None for value in mine.values())
+    if form == "array":
+        mine = list(mine.values())
+    elif form == "structured":
+        mine = {
+            group: {name: value for name, value in mine.items() if what.groups[name] == group}
+            for group in dict.fromkeys(what.groups.values())
+        }
+    return {
+        "timestamp": row.at,
+        "features": mine,
+        "data_quality_score": known / len(what.names) if what.names else None,
+        "candles": row.bars,
+        "made_at": row.made_at,
+    }
+
+
+def _answer(
+    node: Node,
+    at: Standing,
+    what: Shown,
+    rows: Sequence[Vector],
+    payload: dict[str, Any],
+    form: Format,
+    cursor: str | None = None,
+    *,
+    everything: Sequence[Vector] | None = None,
+    missing: bool = False,
+) -> Answer:
+    newest = max(rows, key=lambda row: row.at, default=None)
+    told, turns = condition(newest, at)
+    if everything is not None:
+        told, turns = ("available" if rows else "missing"), []
+    if missing:
+        told = worst([told, "degraded"]) if rows else "missing"
+    head = {"feature_version": what.set.hash, "feature_count": len(what.names)}
+    if form == "array":
+        head["names"] = list(what.names)
+    changes = [row.made_at for row in (rows if everything is None else everything)]
+    meta: dict[str, Any] = {
+        "as_of": at.as_of(*changes, *turns),
+        "known_by": at.known_by,
+        "condition": told,
+        "source": "features",
+        "simulated": node.parts.simulated,
+        "cursor": cursor,
+    }
+    if what.closed:
+        meta["left_out"] = left_out(what.closed)
+        meta["left_out_features"] = list(what.left_out)
+    return Answer(payload=payload | head, meta=meta, observed=None if newest is None else newest.at)
