@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from ray import serve
@@ -21,9 +22,13 @@ from ray_app.model.symbols import load_registry
 from ray_app.model.texts import Article, Post
 from ray_app.observe.log import set_level
 from ray_app.process.sentiment import embedded, transformer
+from ray_app.process.sentiment.errors import NoModel
+from ray_app.process.sentiment.model import SentimentModel
 from ray_app.process.sentiment.weights import CRYPTOBERT, FINBERT, Declared
 from ray_app.runtime.opening import Assigned, Load, Node
+from ray_app.serve.models import MODELS, Models
 from ray_app.serve.parts import Parts
+from ray_app.serve.served_models import Model, ServedModels
 from ray_app.settings import Settings
 from ray_app.sources import all_sources
 from ray_app.store.hot import redis_client
@@ -42,6 +47,14 @@ class CollectionArgs(BaseModel):
 
 class GatewayArgs(BaseModel):
     """Arguments of the application `gateway` in serve_config.yaml."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    release: str = "dev"
+
+
+class ModelsArgs(BaseModel):
+    """Arguments of the application `models` in serve_config.yaml."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -117,20 +130,51 @@ def _plan(settings: Settings, source: Source, plan: Plan) -> Plan:
 
 def models(settings: Settings) -> Mapping[Kind, Load]:
     """What scores each kind of text; nothing is loaded yet. Raises ValueError for a folder that is not there."""
-    match settings.sentiment.strip():
-        case "off":
-            return {}
-        case "embedded":
-            return {Article: embedded.load, Post: embedded.load}
-        case name:
-            folder = Path(name)
+    name = settings.sentiment.strip()
+    if name == "off":
+        return {}
     declared: dict[Kind, Declared] = {Article: FINBERT, Post: CRYPTOBERT}
-    if lost := [folder / one.id for one in declared.values() if not (folder / one.id).is_dir()]:
+    folders = [Path(name) / one.id for one in declared.values()]
+    if name != "embedded" and (lost := [folder for folder in folders if not folder.is_dir()]):
         raise ValueError(
             f"CRYPTO_DATA_SENTIMENT: there is no folder {lost[0]}; say `embedded`, `off`, "
             "or a folder that holds cryptobert and finbert"
         )
-    return {kind: partial(transformer.load, one, folder / one.id) for kind, one in declared.items()}
+    return {kind: load_of(settings, one) for kind, one in declared.items()}
+
+
+def load_of(settings: Settings, declared: Declared, device: str | None = None) -> Load:
+    """How the model of that name, or what stands in for it, is loaded. `device`: None chooses for this machine."""
+    match settings.sentiment.strip():
+        case "embedded":
+            return embedded.load
+        case folder:
+            return partial(transformer.load, declared, Path(folder) / declared.id, device=device)
+
+
+def load_served(declared: Declared, device: str) -> SentimentModel:
+    """The model of a replica, by the settings of its process' environment. Raises ModelError."""
+    return load_with(Settings.read(), declared, device)
+
+
+def load_with(settings: Settings, declared: Declared, device: str) -> SentimentModel:
+    """The model of a replica on that device. Raises ModelError."""
+    if settings.sentiment.strip() == "off":
+        raise NoModel(
+            declared.id, "CRYPTO_DATA_SENTIMENT is off: say `embedded`, or name a folder with models"
+        )
+    return load_of(settings, declared, device)()
+
+
+def served_models(settings: Settings) -> Models | None:
+    """What scores a client's own texts. The embedded model is one for both routes, so one deployment has it."""
+    match settings.sentiment.strip():
+        case "off":
+            return None
+        case "embedded":
+            return ServedModels(dict.fromkeys(MODELS, CRYPTOBERT.id))
+        case _:
+            return ServedModels({name: name for name in MODELS})
 
 
 async def open_clock(settings: Settings, http: HttpClient | None = None) -> Clock:
@@ -189,6 +233,7 @@ async def open_gateway_with(settings: Settings) -> Parts:
         clock=await open_clock(settings),
         simulated=settings.simulated,
         release=settings.release,
+        models=served_models(settings),
     )
 
 
@@ -210,4 +255,17 @@ def build_gateway(args: GatewayArgs) -> serve.Application:
     from ray_app.serve.ingress import Gateway
 
     bound: serve.Application = Gateway.bind(open_gateway, args.release)  # type: ignore[attr-defined]  # as above
+    return bound
+
+
+def build_models(args: ModelsArgs) -> serve.Application:  # noqa: ARG001  # Serve itself compares them
+    """The application `models`: no route; the gateway asks its deployments."""
+    deployment: Any = Model
+    finbert, cryptobert = (deployment.options(name=one.id) for one in (FINBERT, CRYPTOBERT))
+    bound: serve.Application = cryptobert.bind(
+        CRYPTOBERT.id,
+        partial(load_served, CRYPTOBERT),
+        # An application has one root; what else it shall run hangs below it.
+        finbert.bind(FINBERT.id, partial(load_served, FINBERT)),
+    )
     return bound

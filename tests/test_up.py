@@ -119,6 +119,33 @@ def test_the_three_printed_requests_work(up: Up) -> None:
 
 
 @pytest.mark.slow
+def test_the_embedded_model_runs_once_it_is_asked_and_says_its_own_name(up: Up) -> None:
+    key = re.search(r"cdk_\w+", up.started())
+    assert key is not None
+    ask = f"curl -s -H 'Authorization: Bearer {key[0]}' http://127.0.0.1:{up.port}/api/v1"
+
+    def part() -> Any:
+        [found] = [one for one in curl(up, f"{ask}/health")["parts"] if one["part"] == "models.finbert"]
+        return found
+
+    deadline = time.monotonic() + WITHIN
+    while (before := part())["state"] == "pending" and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert (before["state"], before["reason"]) == (
+        "available",
+        "no replica runs; the first request starts one",
+    )
+    body = json.dumps({"texts": ["Bitcoin soars to a new record", "12345"]})
+    answer = curl(up, f"{ask}/models/finbert -d {shlex.quote(body)}")
+    assert [(one["label"], one["reason"]) for one in answer["data"]] == [
+        ("bullish", None),
+        (None, "no_words"),
+    ]
+    assert {one["model"]["id"] for one in answer["data"]} == {"minilm-market-words"}
+    assert part()["reason"] is None
+
+
+@pytest.mark.slow
 def test_thirty_days_of_hours_arrive_for_every_coin(up: Up) -> None:
     text = up.started()
     key = re.search(r"cdk_\w+", text)

@@ -3,13 +3,16 @@
 Like linking, it finds its work by what is in the store: a backfill in another process, a restart, another model
 all leave texts without a score. The newest go first. A model is loaded by the first round and runs in a thread;
 between batches the loop rests for as long as the model worked, so that a large backfill leaves half a core free.
+
+A model that cannot be loaded stops the texts of its kind only. It stands in the store, where health reads it, and
+is tried again: a folder may be mended while the node runs.
 """
 
 import asyncio
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ray_app.model.clock import Clock
 from ray_app.model.collected import Lease
@@ -29,6 +32,7 @@ PAUSE = 5.0  # between rounds, however often it is woken
 WHOLE = 30.0  # seconds between looks through all texts; in between only those of the last days
 SHARE = 5  # a look through all of them that took long is not repeated before that many times as long
 LATELY = timedelta(days=3)
+AGAIN = 300.0  # seconds after which a model that could not be loaded is tried again
 MOST = 512  # texts that are read at once
 BATCH = 64  # of them, scored and written together: a second of the embedded model
 
@@ -54,7 +58,8 @@ class Scoring:
                 if stream.record is kind and name in members:
                     self._mine.setdefault(kind, []).append(name)
         self._loaded: dict[Load, SentimentModel] = {}
-        self._configured: set[Kind] = set()
+        self._refused: dict[Load, tuple[float, str]] = {}  # until when it is left alone, and why
+        self._told: dict[Kind, str] = {}  # what the store says of a kind's model: why it does not load, or ""
         self._waking = Waking()
         self._whole_from = 0.0
 
@@ -63,7 +68,7 @@ class Scoring:
         self._waking.wake()
 
     async def run(self) -> None:
-        """For ever; returns at once where the shard has no texts, or its models cannot be loaded. Raises Fenced."""
+        """For ever; returns at once where the shard has no texts. Raises Fenced."""
         if not self._mine:
             return
         while True:
@@ -71,16 +76,13 @@ class Scoring:
                 done = await self.round()
                 if done.texts:
                     log.info("texts scored", extra={"shard": self._lease.shard, **asdict(done)})
-            except ModelError as error:
-                log.error("texts are not scored", extra={"shard": self._lease.shard, "error": str(error)})
-                return
             except StoreUnavailable as error:
                 log.warning("scoring waits", extra={"shard": self._lease.shard, "error": str(error)})
             await self._wall.sleep(PAUSE)
             await self._waking.wait(IDLE - PAUSE)
 
     async def round(self) -> ScoredTexts:
-        """Score what has no score, once. Raises ModelError, Fenced and StoreUnavailable."""
+        """Score what has no score, once, as far as models can be loaded. Raises Fenced and StoreUnavailable."""
         done = ScoredTexts()
         began = asyncio.get_running_loop().time()
         whole = began >= self._whole_from
@@ -88,28 +90,60 @@ class Scoring:
         waiting = dict(self._mine)
         while waiting:  # the kinds in turn, so that a backlog of posts does not keep an article waiting
             for kind, names in list(waiting.items()):
-                model, scorer = await self._scorer(kind)
-                found = await self._node.store.scores.unscored(kind, names, model.digest, MOST, since)
-                for first in range(0, len(found), BATCH):
-                    await self._score(kind, found[first : first + BATCH], model, scorer, done)
-                if len(found) < MOST:
+                by = await self._scorer(kind)
+                if by is None or await self._newest(kind, names, *by, since, done) < MOST:
                     del waiting[kind]
         if whole:
             took = asyncio.get_running_loop().time() - began
             self._whole_from = began + max(WHOLE, SHARE * took)
         return done
 
-    async def _scorer(self, kind: Kind) -> tuple[SentimentModel, Scorer]:
-        """The model of a kind, loaded, and written down as the one that is configured."""
+    async def _newest(
+        self,
+        kind: Kind,
+        names: Sequence[str],
+        model: SentimentModel,
+        scorer: Scorer,
+        since: datetime | None,
+        done: ScoredTexts,
+    ) -> int:
+        """Score the newest texts without a score, up to MOST; how many these were."""
+        found = await self._node.store.scores.unscored(kind, names, scorer.digest, MOST, since)
+        for first in range(0, len(found), BATCH):
+            await self._score(kind, found[first : first + BATCH], model, scorer, done)
+        return len(found)
+
+    async def _scorer(self, kind: Kind) -> tuple[SentimentModel, Scorer] | None:
+        """The model of a kind, loaded, and written down as the one that is configured; None if it cannot be."""
         load = self._node.models[kind]
-        if load not in self._loaded:
+        model, refusal = await self._model(load)
+        if self._told.get(kind) != refusal:
+            texts, now = f"{kind.__name__.lower()}s", self._node.clock.now()
+            if model is None:
+                told = {"shard": self._lease.shard, "texts": texts, "error": refusal}
+                log.error("texts are not scored", extra=told)
+            await self._node.store.catalog.report_scoring(texts, self._lease, now, refusal)
+            if model is not None:
+                await self._node.store.scores.configure(
+                    kind, scorer_of(model), self._node.clock.now, self._lease
+                )
+            self._told[kind] = refusal
+        return None if model is None else (model, scorer_of(model))
+
+    async def _model(self, load: Load) -> tuple[SentimentModel | None, str]:
+        """What `load` gives, or why it gives nothing."""
+        if load in self._loaded:
+            return self._loaded[load], ""
+        now = asyncio.get_running_loop().time()
+        again, refusal = self._refused.get(load, (now, ""))
+        if again > now:
+            return None, refusal
+        try:
             self._loaded[load] = await asyncio.to_thread(load)
-        model = self._loaded[load]
-        scorer = Scorer(model.id, model.digest, json.dumps(asdict(model.identity), sort_keys=True))
-        if kind not in self._configured:
-            await self._node.store.scores.configure(kind, scorer, self._node.clock.now, self._lease)
-            self._configured.add(kind)
-        return model, scorer
+        except ModelError as error:
+            self._refused[load] = now + AGAIN, str(error)
+            return None, str(error)
+        return self._loaded[load], ""
 
     async def _score(
         self,
@@ -127,7 +161,7 @@ class Scoring:
         began = loop.time()
         if asked:
             answers = await asyncio.to_thread(model.score, [said[content] for content in asked])
-            verdicts |= {c: _verdict(answer) for c, answer in zip(asked, answers, strict=True)}
+            verdicts |= {c: verdict_of(answer) for c, answer in zip(asked, answers, strict=True)}
         took = loop.time() - began
         made = [(text, verdicts[text.content]) for text in texts]
         await scores.write(kind, made, scorer, self._node.clock.now, self._lease)
@@ -138,7 +172,12 @@ class Scoring:
             await self._wall.sleep(took)
 
 
-def _verdict(score: Score) -> Verdict:
+def scorer_of(model: SentimentModel) -> Scorer:
+    return Scorer(model.id, model.digest, json.dumps(asdict(model.identity), sort_keys=True))
+
+
+def verdict_of(score: Score) -> Verdict:
+    """A score as it is stored."""
     if score.score is None or score.confidence is None or score.probabilities is None:
         return Verdict(None, None, None, None, None, None, score.reason)
     return Verdict(

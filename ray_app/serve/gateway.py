@@ -25,6 +25,7 @@ from ray_app.serve.rest import (
     health,
     historical,
     macro,
+    models,
     onchain,
     operations,
     quality,
@@ -62,7 +63,7 @@ def build_app(parts: Parts, *, owned: bool = False) -> FastAPI:
     )
     app.router.route_class = Guarded
     app.state.node = node
-    data = (current, historical, technical, features, derivatives, macro, onchain, texts, sentiment)
+    data = (current, historical, technical, features, derivatives, macro, onchain, texts, sentiment, models)
     for routes in (*data, coverage, evidence, quality, operations, catalog, health, documents):
         routes.add(app, node)
 

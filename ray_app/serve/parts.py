@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ray_app.model.clock import Clock
 from ray_app.model.symbols import Registry
+from ray_app.serve.models import Models
 from ray_app.store.allowance import Redis
 from ray_app.store.store import Store
 
@@ -12,6 +13,7 @@ from ray_app.store.store import Store
 class Parts:
     """`clock` tells what is due and known (it may be a simulator's); limits and keys stay on wall time.
 
+    `models` scores a client's own texts; None where the node has none to ask.
     `replicas` is how many gateways are expected to share a client's limits when Redis is gone.
     """
 
@@ -21,4 +23,5 @@ class Parts:
     clock: Clock
     simulated: bool
     release: str
+    models: Models | None = None
     replicas: int = 1

@@ -1,4 +1,4 @@
-"""How a route is added: its path, the scope it needs, its query, and an example for the documents."""
+"""How a route is added: its path, the scope it needs, its query or body, and an example for the documents."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ray_app.serve.bodies import body
 from ray_app.serve.door import check_scope
 from ray_app.serve.queries import Nothing, parameters
 
@@ -57,14 +58,43 @@ def get(
     media_type: str = "application/json",
 ) -> None:
     """Add a GET route. `scope`: one of SCOPES, ANY, or None for an open route."""
-    extra: dict[str, Any] = {"parameters": parameters(query)}
+    _add(app, "GET", path, handler, scope, summary, {"parameters": parameters(query)}, example, media_type)
+
+
+def post(
+    app: FastAPI,
+    path: str,
+    handler: Callable[..., Awaitable[Response]],
+    *,
+    scope: str,
+    summary: str,
+    takes: type[BaseModel],
+    sent: Any,
+    example: Any,
+) -> None:
+    """Add a POST route whose handler reads the body `takes` by `read_body`; `sent` is an example of it."""
+    extra = {"parameters": parameters(Nothing), "requestBody": body(takes, sent)}
+    _add(app, "POST", path, handler, scope, summary, extra, example, "application/json")
+
+
+def _add(
+    app: FastAPI,
+    method: str,
+    path: str,
+    handler: Callable[..., Awaitable[Response]],
+    scope: str | None,
+    summary: str,
+    extra: dict[str, Any],
+    example: Any,
+    media_type: str,
+) -> None:
     if scope is not None:
         extra |= {NEEDS: scope, "security": [{"key": []}]}
     content: dict[str, Any] = {media_type: {"example": example}} if example is not None else {media_type: {}}
     app.router.add_api_route(
         path,
         handler,
-        methods=["GET"],
+        methods=[method],
         route_class_override=Direct,
         summary=summary,
         response_class=Response,

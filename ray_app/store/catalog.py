@@ -1,14 +1,22 @@
 """What is declared and how the parts are doing: streams (insert-only history), collectors, backfills."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from ray_app.model.collected import Lease
+from ray_app.store import leases
 from ray_app.store.engine import Database, dumps
 from ray_app.store.tables import backfills, collectors, streams
+
+SCORING = (
+    "scoring/"  # a collector's line about its models is named so, then shard/texts; no stream has a slash
+)
+LONGEST_ERROR = 500
 
 
 class Catalog:
@@ -49,16 +57,20 @@ class Catalog:
         first = {row.stream: row.declared_at for row in reversed(rows)}
         return {r.stream: json.loads(r.declared) | {"declared_at": first[r.stream]} for r in rows}
 
-    async def report(self, stream: str, owner: str, status: dict[str, Any]) -> None:
-        """Replace the stream's line of how its collector is doing."""
+    async def report(
+        self, stream: str, owner: str, status: dict[str, Any], lease: Lease | None = None
+    ) -> None:
+        """Replace the stream's line of how its collector is doing. Under a lease it raises Fenced."""
         values = {**status, "owner": owner, "errors": dumps(status["errors"])}
         try:
-            await self._report(stream, values)
+            await self._report(stream, values, lease)
         except IntegrityError:  # somebody else made the line just now
-            await self._report(stream, values)
+            await self._report(stream, values, lease)
 
-    async def _report(self, stream: str, values: dict[str, Any]) -> None:
+    async def _report(self, stream: str, values: dict[str, Any], lease: Lease | None) -> None:
         async with self._database.write() as connection:
+            if lease is not None:
+                await leases.check(connection, lease)
             done = await connection.execute(
                 update(collectors).where(collectors.c.stream == stream).values(**values)
             )
@@ -70,9 +82,38 @@ class Catalog:
                     await connection.execute(insert(collectors).values(stream=stream, **values))
 
     async def collectors(self) -> dict[str, dict[str, Any]]:
+        """The line of each stream."""
+        query = select(collectors).where(~collectors.c.stream.startswith(SCORING))
         async with self._database.read() as connection:
-            rows = (await connection.execute(select(collectors))).mappings().all()
+            rows = (await connection.execute(query)).mappings().all()
         return {row["stream"]: dict(row) | {"errors": json.loads(row["errors"])} for row in rows}
+
+    async def report_scoring(self, texts: str, lease: Lease, now: datetime, refusal: str = "") -> None:
+        """Whether the model for these texts can be loaded where this shard runs; `refusal` says why not.
+
+        Raises Fenced.
+        """
+        status: dict[str, Any] = {
+            "state": "refused" if refusal else "waiting",
+            "last_run": now,
+            "last_success": None if refusal else now,
+            "next_run": None,
+            "last_error": refusal[:LONGEST_ERROR],
+            "last_error_at": now if refusal else None,
+            "errors": {},
+        }
+        await self.report(f"{SCORING}{lease.shard}/{texts}", lease.owner, status, lease)
+
+    async def scoring(self, held: Mapping[str, str]) -> dict[str, dict[str, str]]:
+        """Texts -> shard -> why it cannot score them, empty where it can. `held`: who owns each shard now."""
+        query = select(collectors).where(collectors.c.stream.startswith(SCORING))
+        out: dict[str, dict[str, str]] = {}
+        async with self._database.read() as connection:
+            for row in await connection.execute(query.order_by(collectors.c.stream)):
+                shard, _, texts = row.stream.removeprefix(SCORING).rpartition("/")
+                if held.get(shard) == row.owner:  # else it is what a former owner said
+                    out.setdefault(texts, {})[shard] = row.last_error
+        return out
 
     async def backfill(self, job: str) -> dict[str, Any] | None:
         async with self._database.read() as connection:

@@ -74,6 +74,13 @@ class Leases:
                 .values(expires_at=now, owner="")
             )
 
+    async def held(self) -> dict[str, str]:
+        """Who owns each shard now."""
+        async with self._database.read() as connection:
+            now = await self._now(connection)
+            query = select(leases.c.shard, leases.c.owner).where(leases.c.expires_at > now)
+            return {row.shard: row.owner for row in await connection.execute(query)}
+
     async def _now(self, connection: AsyncConnection) -> datetime:
         if self._database.is_sqlite:
             julian = text("SELECT CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)")

@@ -182,7 +182,7 @@ quotas = table(
 
 collectors = table(
     "collectors",
-    Column("stream", String(100), primary_key=True),
+    Column("stream", String(100), primary_key=True),  # or scoring/shard/texts: whether its models load
     Column("state", String(20), nullable=False),  # waiting | collecting | refused
     Column("owner", String(190), nullable=False),
     Column("last_run", Instant, nullable=True),

@@ -127,7 +127,8 @@ def wrong_routes(text: str) -> list[str]:
         if route is None:
             wrong.append(path)
             continue
-        known = {one["name"] for one in interface()[route]["get"]["parameters"]}
+        [operation] = interface()[route].values()
+        known = {one["name"] for one in operation["parameters"]}
         wrong += [f"{path}?{name}" for name, _ in parse_qsl(query) if name not in known]
     return wrong
 

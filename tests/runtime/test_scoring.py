@@ -54,6 +54,11 @@ class Counting:
         self.asked: list[list[str]] = []
         self.threads: set[int] = set()
 
+    at_once = 2_048
+
+    def tokens(self, texts: Sequence[str]) -> Sequence[int]:
+        return [len(text.split()) for text in texts]
+
     def probabilities(self, texts: Sequence[str]) -> Sequence[Probabilities | Reason]:
         self.asked.append(list(texts))
         self.threads.add(threading.get_ident())
@@ -210,26 +215,59 @@ def _waits(caplog: pytest.LogCaptureFixture) -> Callable[[], Awaitable[bool]]:
     return waits
 
 
-async def test_a_loop_without_work_or_model_ends_and_one_that_lost_its_lease_says_so(
-    desk: Desk, caplog: pytest.LogCaptureFixture
-):
-    def lost() -> SentimentModel:
-        raise NoModel("words", "a package is missing")
-
+async def test_a_loop_without_work_ends_and_one_that_lost_its_lease_says_so(desk: Desk):
     await desk.commit(RSS, article("1", "up"))
     desk.node.models = {}
     await Scoring(desk.node, desk.lease, (RSS,), SystemClock()).run()
-    desk.node.models = {Article: lost}
+    desk.node.models = {Article: partial(SentimentModel, Counting())}
     await Scoring(desk.node, desk.lease, ("coingecko.prices",), SystemClock()).run()
-    assert caplog.records == []
-    await Scoring(desk.node, desk.lease, (RSS,), SystemClock()).run()
-    assert [(r.message, r.__dict__["error"]) for r in caplog.records] == [
-        ("texts are not scored", "words: a package is missing")
-    ]
     stale = Lease(desk.lease.shard, desk.lease.owner, desk.lease.fence - 1)
     with pytest.raises(Fenced):
         await scoring(desk, Counting(), lease=stale).run()
     assert await shown(desk, at_desk("1")) is None
+
+
+async def test_a_model_that_cannot_be_loaded_stops_its_own_texts_and_stands_in_the_store(
+    desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    tries: list[str] = []
+    mended = False
+
+    def lost() -> SentimentModel:
+        tries.append("tried")
+        if not mended:
+            raise NoModel("finbert", "the folder is gone")
+        return SentimentModel(Counting())
+
+    async def said() -> dict[str, dict[str, str]]:
+        node = desk.node.store
+        return await node.catalog.scoring(await node.leases.held())
+
+    await desk.commit(RSS, article("1", "up"))
+    await desk.commit(REDDIT, post("p", "up, too"))
+    desk.node.models = {Article: lost, Post: partial(SentimentModel, Counting())}
+    loop = Scoring(desk.node, desk.lease, (RSS, REDDIT), SystemClock())
+    assert [await loop.round() for _ in range(2)] == [ScoredTexts(texts=1, asked=1), ScoredTexts()]
+    assert await shown(desk, at_desk("1")) is None
+    assert await said() == {
+        "articles": {"texts": "finbert: the folder is gone"},
+        "posts": {"texts": ""},
+    }
+    assert tries == ["tried"], "it is left alone for a while"
+    assert [(r.message, r.__dict__["error"]) for r in caplog.records] == [
+        ("texts are not scored", "finbert: the folder is gone")
+    ]
+    mended = True
+    later = asyncio.get_running_loop().time() + module.AGAIN
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio.get_running_loop(), "time", lambda: later)
+        assert await loop.round() == ScoredTexts(texts=1, asked=1)
+    assert await said() == {"articles": {"texts": ""}, "posts": {"texts": ""}}
+    await desk.node.store.leases.release(desk.lease)
+    assert await said() == {}, "nobody runs there now"
+    stale = Lease(desk.lease.shard, "another", desk.lease.fence)
+    with pytest.raises(Fenced):
+        await desk.node.store.catalog.report_scoring("articles", stale, T0, "late word of a former owner")
 
 
 async def test_the_event_loop_is_free_while_the_model_works(desk: Desk):

@@ -54,6 +54,8 @@ async def test_the_routes_of_this_part_are_all_there(node: Running):
         "/api/v1/sentiment/crypto/BTC",
         "/api/v1/sentiment/stock/BTC",
         "/api/v1/sentiment/market",
+        "/api/v1/models/cryptobert",
+        "/api/v1/models/finbert",
         "/api/v1/stats/collectors",
         "/api/v1/coverage",
         "/api/v1/gaps",

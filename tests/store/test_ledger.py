@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from ray_app.model.collected import Outcome
+from ray_app.model.errors import Fenced
 from ray_app.model.quota import QuotaState
 from ray_app.model.records import Price
 from ray_app.model.source import Quota
@@ -289,6 +290,27 @@ def status(state: str = "waiting", **more: Any) -> dict[str, Any]:
         "last_error_at": None, "errors": {"Transient": 2},
     }  # fmt: skip
     return told | more
+
+
+async def test_a_line_about_models_is_that_of_the_shards_owner(node: Open):
+    store, other = node.store, await node.store.leases.acquire("collect-1", "you")
+    assert other is not None
+    await store.catalog.report_scoring("articles", node.lease, T0, "x" * 900)
+    await store.catalog.report_scoring("articles", other, T0)
+    await store.catalog.report_scoring("posts", other, T0, "cryptobert: gone")
+    held = await store.leases.held()
+    assert held == {node.lease.shard: node.lease.owner, "collect-1": "you"}
+    assert await store.catalog.scoring(held) == {
+        "articles": {node.lease.shard: "x" * 500, "collect-1": ""},
+        "posts": {"collect-1": "cryptobert: gone"},
+    }
+    await store.leases.release(other)
+    assert await store.catalog.scoring(await store.leases.held()) == {
+        "articles": {node.lease.shard: "x" * 500}
+    }
+    assert await store.catalog.collectors() == {}, "it is no stream's line"
+    with pytest.raises(Fenced):
+        await store.catalog.report_scoring("articles", other, T0, "a late word")
 
 
 async def test_a_collectors_line_is_replaced(node: Open, opened: Callable[..., Store]):

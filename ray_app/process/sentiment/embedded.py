@@ -68,6 +68,10 @@ class Features:
         )
         self._threads = threads
 
+    def tokens(self, texts: Sequence[str]) -> list[int]:
+        """How many of each are read."""
+        return [len(tokens.ids) for tokens in self._tokenizer.encode_batch(list(texts))]
+
     def of(self, texts: Sequence[str]) -> list[Array | None]:
         """Features of each text; None where the tokenizer knows no word of it."""
         encoded = self._tokenizer.encode_batch(list(texts))
@@ -99,6 +103,8 @@ class Features:
 class Embedded:
     """The classifier of this module, for `SentimentModel`."""
 
+    at_once = TOKENS * TEXTS_AT_ONCE
+
     def __init__(self, features: Features, trained: Head, source: bytes) -> None:
         self._features, self._head = features, trained
         self.identity = Identity(
@@ -109,6 +115,9 @@ class Embedded:
             numbers="float32",
             rule=f"{RULE}; {market_words.VERSION}",
         )
+
+    def tokens(self, texts: Sequence[str]) -> Sequence[int]:
+        return self._features.tokens(texts)
 
     def probabilities(self, texts: Sequence[str]) -> Sequence[Probabilities | Reason]:
         return [self._one(features) for features in self._features.of(texts)]

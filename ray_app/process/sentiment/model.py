@@ -22,6 +22,15 @@ class Classifier(Protocol):
     @property
     def identity(self) -> Identity: ...
 
+    @property
+    def at_once(self) -> int:
+        """Tokens in a call that is as fast as it can be; with more a text only waits longer."""
+        ...
+
+    def tokens(self, texts: Sequence[str]) -> Sequence[int]:
+        """How many tokens of each text are read, marks counted. May be asked while `probabilities` works."""
+        ...
+
     def probabilities(self, texts: Sequence[str]) -> Sequence[Probabilities | Reason]:
         """One answer per text, in their order; a reason where the model cannot say. Texts are clean, not empty."""
         ...
@@ -41,6 +50,18 @@ class SentimentModel:
     @property
     def digest(self) -> str:
         return self.identity.digest
+
+    @property
+    def at_once(self) -> int:
+        """Tokens worth gathering for one call of `score`."""
+        return self._classifier.at_once
+
+    def tokens(self, texts: Sequence[str]) -> list[int]:
+        """What each text costs: the tokens of it that are read; 0 for one that no model reads."""
+        clean = [cleaned(text) for text in texts]
+        asked = [text for text in dict.fromkeys(clean) if unreadable(text) is None]
+        counts = dict(zip(asked, self._classifier.tokens(asked), strict=True)) if asked else {}
+        return [counts.get(text, 0) for text in clean]
 
     def score(self, texts: Sequence[str]) -> list[Score]:
         """One score per text, in their order. Never raises for a text; equal texts are scored once."""

@@ -38,6 +38,7 @@ class Transformer:
         self._longest = min(declared.tokens, _places(model))
         self._encoder = Encoder(model.to(device), getattr(torch, numbers))
         self._at_once = TOKENS_AT_ONCE_ON_GPU if device == "cuda" else TOKENS_AT_ONCE
+        self._counting = _counting(self._tokenizer, self._longest)
         self.identity = Identity(
             id=declared.id,
             weights=found.weights,
@@ -47,8 +48,17 @@ class Transformer:
             rule=_rule(declared, self._longest),
         )
 
+    @property
+    def at_once(self) -> int:
+        return self._at_once
+
+    def tokens(self, texts: Sequence[str]) -> Sequence[int]:
+        cut = [self._pieces(text) for text in texts]
+        encoded = iter(self._counting.encode_batch([piece for parts in cut for piece in parts]))
+        return [sum(len(next(encoded).ids) for _ in parts) for parts in cut]
+
     def probabilities(self, texts: Sequence[str]) -> Sequence[Probabilities | Reason]:
-        cut = [sentences(text) if self._declared.by_sentence else (text,) for text in texts]
+        cut = [self._pieces(text) for text in texts]
         pieces = list(dict.fromkeys(piece for parts in cut for piece in parts))
         said = dict(zip(pieces, self._of_pieces(pieces), strict=True))
         answers: list[Probabilities | Reason] = []
@@ -56,6 +66,9 @@ class Transformer:
             known = [answer for part in parts if (answer := said[part]) is not None]
             answers.append(together(known) if known else "unknown_words")
         return answers
+
+    def _pieces(self, text: str) -> Sequence[str]:
+        return sentences(text) if self._declared.by_sentence else (text,)
 
     def _of_pieces(self, pieces: Sequence[str]) -> list[Probabilities | None]:
         """None where the tokenizer knows nothing of a piece."""
@@ -94,6 +107,8 @@ def load(
         import transformers  # noqa: F401  # whether it is there
     except ImportError as e:
         raise NoModel(declared.id, f"{e.name} is not installed: {INSTALL}") from e
+    except OSError as e:  # a library that torch needs is not on this machine
+        raise NoModel(declared.id, f"torch cannot be loaded ({e}): {INSTALL} once more") from e
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if device == "cuda" and not torch.cuda.is_available():
         raise NoModel(declared.id, "there is no GPU that torch can use")
@@ -131,6 +146,16 @@ def _batches(order: Sequence[int], lengths: Sequence[int], most: int) -> Iterato
         tokens += lengths[n]
     if batch:
         yield batch
+
+
+def _counting(tokenizer: Any, longest: int) -> Any:
+    """A copy that only counts: the model's own is set anew by each call and is no other thread's to ask meanwhile."""
+    from tokenizers import Tokenizer
+
+    copy = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    copy.no_padding()
+    copy.enable_truncation(longest)
+    return copy
 
 
 def _places(model: Any) -> int:

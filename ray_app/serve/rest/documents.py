@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from starlette.responses import HTMLResponse, Response
 
 from ray_app.serve.node import Node
@@ -59,6 +60,11 @@ def document(app: FastAPI) -> dict[str, Any]:
             "key": {"type": "http", "scheme": "bearer", "description": "an API key: cdk_…"}
         }
         parts["schemas"] = {"Error": _error()}
+        for route in app.routes:  # FastAPI leaves null out, and in an example null is something to know
+            if isinstance(route, APIRoute):
+                for method in route.methods or ():
+                    shown = made["paths"][route.path_format][method.lower()]["responses"]["200"]
+                    shown["content"] = route.responses[200]["content"]
         for methods in made["paths"].values():
             for operation in methods.values():
                 answers = operation["responses"]
@@ -100,13 +106,18 @@ def page(document: dict[str, Any]) -> str:
 
 def _section(method: str, path: str, operation: dict[str, Any]) -> str:
     needs = operation.get(NEEDS)
+    asked = operation.get("requestBody", {}).get("content", {}).get(JSON, {})
+    explained = [(one["name"], one) for one in operation.get("parameters", ())]
+    explained += asked.get("schema", {}).get("properties", {}).items()
     rows = "".join(
-        f"<tr><td><code>{escape(one['name'])}</code><td>{escape(str(one.get('description', '')))}"
-        for one in operation.get("parameters", ())
+        f"<tr><td><code>{escape(name)}</code><td>{escape(str(one.get('description', '')))}"
+        for name, one in explained
     )
     content: dict[str, Any] = next(iter(operation["responses"]["200"].get("content", {}).values()), {})
     example = content.get("example")
     shown = f"<pre>{escape(_pretty(example))}</pre>" if example is not None else ""
+    if asked:
+        shown = f"<p>Send</p><pre>{escape(_pretty(asked['example']))}</pre><p>Answer</p>{shown}"
     key = f"<p>Scope: <code>{escape(needs)}</code></p>" if needs else "<p>No key needed.</p>"
     return (
         f"<section><h3><code>{method} {escape(path)}</code></h3><p>{escape(operation['summary'])}</p>"

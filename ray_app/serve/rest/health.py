@@ -59,6 +59,7 @@ def add(app: FastAPI, node: Node) -> None:
         found = await conditions(node, now)
         down = await parts_down(node)
         parts = [_part(name, required, down) for name, required in (("store", True), ("redis", False))]
+        parts += await model_parts(node)
         whole = [one.overall for one in found if one.dataset.declared["required"]]
         whole += ["dead" for part in parts if part["required"] and part["state"] == "dead"]
         optional = [p["state"] for p in parts]
@@ -136,6 +137,26 @@ def _part(name: str, required: bool, down: dict[str, str]) -> dict[str, Any]:
         "state": "dead" if name in down else "available",
         "reason": down.get(name),
     }
+
+
+async def model_parts(node: Node) -> list[dict[str, Any]]:
+    """Whether the models that score texts can be loaded: in the collectors, which say so in the store, and in Serve.
+
+    Their texts are collected all the same, so none of this is said of a data set.
+    """
+    found = []
+    scoring = await node.store.catalog.scoring(await node.store.leases.held())
+    for texts, shards in sorted(scoring.items()):
+        refusals = [f"{shard}: {why}" for shard, why in shards.items() if why]
+        # Where one shard has its model and another has not, some of these texts have scores.
+        state = "available" if not refusals else "missing" if len(refusals) == len(shards) else "degraded"
+        reason = "; ".join(refusals) or None
+        found.append({"part": f"scoring.{texts}", "required": False, "state": state, "reason": reason})
+    if node.parts.models is not None:
+        for name, one in (await node.parts.models.states()).items():
+            part = {"part": f"models.{name}", "required": False, "state": one.condition, "reason": one.reason}
+            found.append(part)
+    return found
 
 
 def _meta(node: Node, now: Any) -> dict[str, Any]:

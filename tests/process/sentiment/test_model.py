@@ -16,9 +16,13 @@ class ByLength:
     """Says of a text what its length says, and remembers what it was asked."""
 
     identity = IDENTITY
+    at_once = 2_048
 
     def __init__(self) -> None:
         self.asked: list[list[str]] = []
+
+    def tokens(self, texts: Sequence[str]) -> Sequence[int]:
+        return [len(text) for text in texts]
 
     def probabilities(self, texts: Sequence[str]) -> Sequence[Probabilities | Reason]:
         self.asked.append(list(texts))
@@ -63,6 +67,12 @@ def test_a_text_on_which_the_model_fails_does_not_take_others_along():
         None,
     ]
     assert [score.score for score in scores] == [0.5, None, pytest.approx(2 / 3), None, None, 0.5]
+
+
+def test_a_text_costs_what_is_read_of_it_and_nothing_if_none_is():
+    model = SentimentModel(ByLength())
+    assert model.tokens(["abc", "\u200babc ", "", "🚀", "Курс растёт", "abcde"]) == [3, 3, 0, 0, 0, 5]
+    assert model.tokens([]) == []
 
 
 def test_no_texts_ask_nothing():

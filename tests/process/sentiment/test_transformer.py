@@ -100,6 +100,27 @@ def test_a_batch_says_what_one_by_one_says(cryptobert: SentimentModel, monkeypat
             assert found[text] == pytest.approx(shares(score), abs=1e-5)
 
 
+def test_what_a_text_costs_is_what_is_read_of_it(
+    cryptobert: SentimentModel, finbert: SentimentModel, saved: dict[str, tuple[Path, Any]]
+):
+    from transformers import AutoTokenizer
+
+    parts = ["Profit fell to 3.1 million.", "Sales rose at the exchange."]
+    texts = [" ".join(parts), parts[1], " ".join(HEADLINES * 20)]
+    for model, pieces, longest in (
+        (cryptobert, [[text] for text in texts], 128),
+        (finbert, [parts, parts[1:]], 64),
+    ):
+        asked = AutoTokenizer.from_pretrained(saved[model.id][0])
+        wanted = [
+            sum(len(ids) for ids in asked(some, truncation=True, max_length=longest)["input_ids"])
+            for some in pieces
+        ]
+        assert model.tokens(texts)[: len(wanted)] == wanted
+        assert model.at_once == transformer.TOKENS_AT_ONCE
+    assert cryptobert.tokens(texts)[2] == 128
+
+
 def test_batches_are_counted_in_tokens():
     lengths = [3, 3, 4, 9, 2, 30]
     assert list(transformer._batches([0, 1, 2, 3, 4, 5], lengths, 10)) == [[0, 1, 2], [3], [4], [5]]
