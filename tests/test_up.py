@@ -143,6 +143,18 @@ def test_the_embedded_model_runs_once_it_is_asked_and_says_its_own_name(up: Up) 
     ]
     assert {one["model"]["id"] for one in answer["data"]} == {"minilm-market-words"}
     assert part()["reason"] is None
+    submit = [
+        str(BIN / "ray"), "job", "submit", "--address", f"http://127.0.0.1:{up.dashboard}",
+        "--entrypoint-num-cpus", "0.1", "--", "python", "jobs/score_sentiment.py", "--streams", "rss.articles",
+        "--end", "2020-01-01", "--cpus", "0.5",
+    ]  # fmt: skip
+    done = run(up, *submit, timeout=180)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = re.search(r"^\{\n.*?^\}", done.stdout, re.DOTALL | re.MULTILINE)
+    assert found is not None, done.stdout
+    receipt = json.loads(found[0])["articles"]
+    assert receipt["model"] == answer["data"][0]["model"], "the job scores by the model that the node has"
+    assert receipt["verified"] == {"texts": 0, "scored": 0, "without": {}, "left": 0}
 
 
 @pytest.mark.slow

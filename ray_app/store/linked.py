@@ -6,12 +6,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, FromClause, Table, and_, false, func
+from sqlalchemy import ColumnElement, FromClause, Table, and_, false, func, select
 
 from ray_app.model.texts import Article, Post
 from ray_app.model.timerange import TimeRange
 from ray_app.store.reading import Point
-from ray_app.store.tables import series
+from ray_app.store.tables import FACTS, series
 
 Kind = type[Article] | type[Post]
 KINDS: tuple[Kind, ...] = (Article, Post)
@@ -128,6 +128,22 @@ def stored(row: Mapping[Any, Any], stream: str, partition: str) -> StoredText:
 
 def same_text(one: FromClause, other: FromClause) -> ColumnElement[bool]:
     return and_(one.c.series == other.c.series, one.c.item == other.c.item)
+
+
+def standing(kind: Kind, since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+    """That a row is the newest of its text, which is not deleted, and has a time in this range."""
+    text = FACTS[kind]
+    others = text.alias("others")
+    newer = select(others.c.item).where(same_text(others, text), others.c.revision > text.c.revision)
+    rules = [~newer.correlate(text).exists()]
+    if kind is Post:
+        gone = select(others.c.item).where(same_text(others, text), others.c.deleted)
+        rules.append(~gone.correlate(text).exists())
+    if since is not None:
+        rules.append(text.c.at >= since)
+    if until is not None:
+        rules.append(text.c.at < until)
+    return rules
 
 
 def same_link(one: FromClause, other: FromClause) -> ColumnElement[bool]:

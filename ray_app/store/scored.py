@@ -65,6 +65,19 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """Texts, those of them with a score, and those without one by its reason; the others were not read yet."""
+
+    texts: int
+    scored: int
+    without: Mapping[str, int]
+
+    @property
+    def left(self) -> int:
+        return self.texts - self.scored - sum(self.without.values())
+
+
+@dataclass(frozen=True, slots=True)
 class Mention:
     """A text that speaks of an asset, with the numbers that count for its sentiment; no words.
 

@@ -26,6 +26,7 @@ from ray_app.store.linked import (
     bounds,
     place_columns,
     same_text,
+    standing,
     text_id,
     word_columns,
     words_in,
@@ -35,6 +36,7 @@ from ray_app.store.scored import (
     VERDICT,
     Scored,
     Scorer,
+    Tally,
     Unscored,
     Verdict,
     magnitude,
@@ -73,20 +75,20 @@ class Scores:
             return await served(connection, kind, at)
 
     async def unscored(
-        self, kind: Kind, streams: Sequence[str], digest: str, most: int, since: datetime | None = None
+        self,
+        kind: Kind,
+        streams: Sequence[str],
+        digest: str,
+        most: int,
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> list[Unscored]:
         """Texts that this model has not seen in their newest revision, newest first; deleted ones not.
 
         `since`: only those with a time from then on, which is quick; without it all texts are looked through.
+        `until`: only those with a time before.
         """
         text = FACTS[kind]
-        others = text.alias("others")
-        newer = (
-            select(others.c.item)
-            .where(same_text(others, text), others.c.revision > text.c.revision)
-            .correlate(text)
-            .exists()
-        )
         done = (
             select(text_scores.c.item)
             .where(same_text(text_scores, text), text_scores.c.digest == digest)
@@ -95,13 +97,8 @@ class Scores:
             .exists()
         )
         engagement: ColumnElement[Any] = literal(0)
-        left: list[ColumnElement[bool]] = []
         if kind is Post:
             engagement = func.coalesce(text.c.likes, 0) + func.coalesce(text.c.replies, 0)
-            gone = select(others.c.item).where(same_text(others, text), others.c.deleted)
-            left.append(~gone.correlate(text).exists())
-        if since is not None:
-            left.append(text.c.at >= since)
         async with self._database.read() as connection:
             named = select(series.c.id, series.c.stream, series.c.partition).where(
                 series.c.stream.in_(streams)
@@ -110,7 +107,7 @@ class Scores:
             # Keys first: MariaDB sorts whole rows, texts and all, and runs out of memory for it.
             keys = (
                 select(text.c.series, text.c.item, text.c.revision)
-                .where(text.c.series.in_(of), ~newer, ~done, *left)
+                .where(text.c.series.in_(of), ~done, *standing(kind, since, until))
                 .order_by(text.c.at.desc(), text.c.series, text.c.item)
                 .limit(most)
                 .subquery("keys")
@@ -132,6 +129,38 @@ class Scores:
                 )
                 for row in (await connection.execute(query)).mappings()
             ]
+
+    async def tally(
+        self,
+        kind: Kind,
+        streams: Sequence[str],
+        digest: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Tally:
+        """How many texts there are in their newest revision, deleted ones not, and what this model says of them."""
+        text = FACTS[kind]
+        said = and_(
+            same_text(text_scores, text),
+            text_scores.c.digest == digest,
+            text_scores.c.revision <= text.c.revision,
+            text_scores.c.through >= text.c.revision,
+        )
+        query = (
+            select(text_scores.c.reason, func.count(), func.count(text_scores.c.score))
+            .select_from(text)
+            .join(series, text.c.series == series.c.id)
+            .outerjoin(text_scores, said)
+            .where(series.c.stream.in_(streams), *standing(kind, since, until))
+            .group_by(text_scores.c.reason)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return Tally(
+            texts=sum(count for _, count, _ in rows),
+            scored=sum(count for _, _, count in rows),
+            without={reason: count for reason, count, _ in rows if reason is not None},
+        )
 
     async def known(self, contents: Iterable[str], digest: str) -> dict[str, Verdict]:
         """What this model said of texts with these words before."""
@@ -157,12 +186,14 @@ class Scores:
         """Write these down in one transaction, each text once; how many are new. Raises Fenced.
 
         What was deleted meanwhile is left out. `now` is asked inside of the transaction, so that a wait for
-        another writer cannot put a row under a moment that was answered.
+        another writer cannot put a row under a moment that was answered. One writer at a time: a job may score
+        the texts of a shard.
         """
         fresh: list[dict[str, Any]] = []
         same: list[dict[str, Any]] = []
         async with self._database.write() as connection:
             await leases.check(connection, lease)
+            await _alone(connection)
             texts = [text for text, _ in made]
             before = await _latest(connection, texts, scorer.digest)
             gone = await _gone(connection, texts) if kind is Post else set()
@@ -217,7 +248,7 @@ class Scores:
 
 
 async def _alone(connection: AsyncConnection) -> None:
-    """One shard at a time: two that start together write one line."""
+    """One writer at a time: two that start together write one line."""
     await connection.execute(select(node.c.value).where(node.c.name == "kind").with_for_update())
 
 

@@ -1,6 +1,7 @@
 """What is scored, once, and what the past keeps of it; on both databases."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -13,7 +14,8 @@ from ray_app.model.texts import Article, Post
 from ray_app.model.timerange import TimeRange
 from ray_app.store.linked import Kind, Link
 from ray_app.store.reading import NOW, Point
-from ray_app.store.scored import Mention, Scorer, Unscored, Verdict, content_of, exact, magnitude
+from ray_app.store.scored import Mention, Scorer, Tally, Unscored, Verdict, content_of, exact, magnitude
+from ray_app.store.store import Store
 from ray_app.store.tables import text_scores
 from ray_app.store.texts import Due
 from tests.store.conftest import Open
@@ -170,6 +172,44 @@ async def test_who_lost_the_lease_writes_nothing(node: Open):
     with pytest.raises(Fenced):
         await node.store.scores.write(Article, [(text, UP)], OLD, lambda: T0, stale)
     assert list(await unscored(node)) == ["a"]
+
+
+async def test_two_writers_of_one_text_leave_one_score(node: Open, opened: Callable[..., Store]):
+    """A collector and a job, each under its own lease, have read the same text."""
+    await node.commit(brought([article(str(n), "Up") for n in range(20)]))
+    found = list((await unscored(node)).values())
+    stores = [opened() for _ in range(3)]
+    leases = [await store.leases.acquire(f"shard-{n}", "me") for n, store in enumerate(stores)]
+
+    async def all_of_them(store: Store, lease: Lease | None) -> int:
+        assert lease is not None
+        made = [(text, UP) for text in found]
+        return await store.scores.write(Article, made, OLD, lambda: T0, lease)
+
+    counts = await asyncio.gather(*map(all_of_them, stores, leases))
+    assert sorted(counts) == [0, 0, 20]
+    assert (await node.counts())["text_scores"] == 20
+
+
+async def test_a_tally_adds_up_and_counts_the_newest_revisions_of_what_is_there(node: Open):
+    tally = node.store.scores.tally
+    hours = [article(str(n), f"Up {n}", at=T0 + n * HOUR) for n in range(4)]
+    await node.commit(brought([*hours, article("x", "1", at=T0)], T0 + 4 * HOUR))
+    await node.commit(brought([post("gone", None, deleted=True), post("p", "Up")]))
+    found = await unscored(node)
+    await write(node, (found["0"], UP), (found["1"], DOWN), (found["x"], NOTHING), at=T0 + 4 * HOUR)
+    await write(node, (found["2"], UP), by=NEW, at=T0 + 4 * HOUR)
+    whole = await tally(Article, [NEWS], OLD.digest)
+    assert (whole.texts, whole.scored, whole.without, whole.left) == (5, 2, {"no_words": 1}, 2)
+    some = await tally(Article, [NEWS], OLD.digest, T0 + HOUR, T0 + 3 * HOUR)
+    assert (some.texts, some.scored, some.without, some.left) == (2, 1, {}, 1)
+    waiting = await node.store.scores.unscored(Article, [NEWS], OLD.digest, 9, T0 + HOUR, T0 + 3 * HOUR)
+    assert [text.id.item for text in waiting] == ["2"]
+    await node.commit(brought([article("1", "Changed", at=T0 + HOUR)], T0 + 5 * HOUR))
+    assert (await tally(Article, [NEWS], OLD.digest)).left == 3
+    posts = await tally(Post, [POSTS], OLD.digest)
+    assert (posts.texts, posts.left) == (1, 1)
+    assert await tally(Article, ["guardian.stories"], OLD.digest) == Tally(0, 0, {})
 
 
 async def linked(node: Open, at: datetime, **assets: tuple[str, ...]) -> None:
