@@ -18,6 +18,7 @@ from ray_app.simulator.fred.gate import Fred
 from ray_app.simulator.guardian.upstream import Guardian
 from ray_app.simulator.llama import Llama
 from ray_app.simulator.mempool import Mempool
+from ray_app.simulator.openai.upstream import OpenAI
 from ray_app.simulator.reddit.access import RedditWww
 from ray_app.simulator.reddit.upstream import Reddit
 from ray_app.simulator.rss.upstream import Web
@@ -48,6 +49,7 @@ def upstreams(simulation: Simulation) -> list[Upstream]:
         RedditWww(simulation),
         Reddit(simulation),
         X(simulation),
+        OpenAI(simulation),
     ]
     return made
 

@@ -29,6 +29,9 @@ Reason = Literal[
     "not_english",  # the models read English only
     "unknown_words",  # the tokenizer knows none of it
     "model_failed",  # the model gave up on this text, or gave no probabilities
+    "refused",  # a language model, or the filter in front of it, would not speak of it
+    "bad_answer",  # a language model answered something else than it was asked for
+    "too_long",  # it does not fit into a question
 ]
 LABELS: tuple[Label, Label, Label] = ("bearish", "neutral", "bullish")
 
