@@ -15,7 +15,7 @@ from urllib.request import getproxies
 
 import httpx
 
-from ray_app.model.errors import NotOffered
+from ray_app.model.errors import NotOffered, Refused, Transient
 from ray_app.model.source import Plan
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -91,6 +91,33 @@ def pinned(url: httpx.URL, address: Address) -> Pinned:
         {"host": url.netloc.decode("ascii"), "connection": "close"},
         {"sni_hostname": url.raw_host.decode("ascii")},
     )
+
+
+async def in_clear(source: str, host: str, lookup: Lookup = looked_up) -> Sequence[Address]:
+    """Where a host is asked without TLS: its addresses, this machine's or a private network's.
+
+    Raises Transient when it has none now, Refused when one of them is anywhere else: what is sent could be read.
+    """
+    try:
+        found = [ipaddress.ip_address(host)]
+    except ValueError:
+        try:
+            found = list(dict.fromkeys(map(ipaddress.ip_address, await lookup(host))))
+        except (OSError, UnicodeError) as error:
+            raise Transient(source, f"{host} has no address: {type(error).__name__}") from None
+    if not found or not all(map(_ours, found)):
+        raise Refused(
+            source, f"{host} is no address of this machine or of a private network: ask it by https"
+        )
+    return found
+
+
+def _ours(address: Address) -> bool:
+    """169.254.169.254 is private too, and gives a cloud's keys away: no server of models is there."""
+    inside = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    real = inside or address
+    elsewhere = real.is_link_local or real.is_unspecified or real.is_multicast or real.is_reserved
+    return real.is_loopback or (real.is_private and not elsewhere)
 
 
 def through_proxy() -> bool:

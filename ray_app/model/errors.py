@@ -5,6 +5,7 @@
     │   ├── Transient        wait, then try again
     │   │   └── RateLimited  wait as long as the source asked
     │   ├── Refused          stop this source and tell a human (bad key, blocked, plan too small)
+    │   │   └── Unpaid       stop until the month or the budget is another one, or somebody has paid
     │   ├── NotOffered       skip the partition (delisted symbol, series without history)
     │   └── Malformed        leave the slice open and tell a human (the source changed its format)
     └── StoreError
@@ -42,6 +43,9 @@ class RateLimited(Transient):
 
 
 class Refused(UpstreamError): ...
+
+
+class Unpaid(Refused): ...
 
 
 class NotOffered(UpstreamError): ...

@@ -1,6 +1,6 @@
-"""The tables of sentiment: what a model said of a text, and which model was configured from when on."""
+"""The tables of sentiment: what a model said of a text, which was configured from when on, what asking one costs."""
 
-from sqlalchemy import Column, ForeignKey, Integer, String
+from sqlalchemy import Boolean, Column, ForeignKey, Integer, String
 
 from ray_app.store.metadata import table
 from ray_app.store.types import Exact, Id, Instant, LongText
@@ -8,7 +8,7 @@ from ray_app.store.types import Exact, Id, Instant, LongText
 scorers = table(  # which model gave the scores from when on, of each kind of text
     "scorers",
     Column("id", Id, primary_key=True, autoincrement=True),
-    Column("record", String(20), nullable=False, index=True),  # Article | Post
+    Column("record", String(20), nullable=False, index=True),  # Article | Post | advanced
     Column("model", String(100), nullable=False),
     Column("digest", String(64), nullable=False),  # of all that decides a score
     Column("identity", LongText, nullable=False),  # JSON: the digests of weights, tokenizer, label map, ...
@@ -36,4 +36,18 @@ text_scores = table(  # what a model said of a text: all of its numbers, or a re
     Column("engagement", Id, nullable=False),  # likes and answers, rounded down to one less than a power of 2
     Column("known_at", Instant, nullable=False),  # when anyone could have known that revision
     Column("made_at", Instant, nullable=False),
+)
+
+llm_spend = table(  # what a month's questions to a language model cost, in nanodollars; updated in place
+    "llm_spend",
+    Column("scope", String(100), primary_key=True),
+    Column("month", String(7), nullable=False),
+    Column("budget", Id, nullable=False),
+    Column("spent", Id, nullable=False),  # what is set aside for requests under way included
+    Column("requests", Id, nullable=False),  # that money was set aside for
+    Column("settled", Id, nullable=False),
+    Column("closed", String(300), nullable=True),  # why nothing is asked
+    Column("closed_at", Instant, nullable=True),
+    Column("closed_until", Instant, nullable=True),
+    Column("is_on", Boolean(create_constraint=False), nullable=False),  # whether the settings ask it
 )

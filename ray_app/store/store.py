@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ray_app.model.collected import Collected, Lease
+from ray_app.store.advanced import AdvancedScores
 from ray_app.store.bars import BarReading
 from ray_app.store.catalog import Catalog
 from ray_app.store.engine import Database
@@ -13,6 +14,7 @@ from ray_app.store.keys import Keys
 from ray_app.store.leases import Leases
 from ray_app.store.ledger import Ledger
 from ray_app.store.links import Links
+from ray_app.store.llm_spend import LlmSpend
 from ray_app.store.opinions import Opinions
 from ray_app.store.outbox import Outbox
 from ray_app.store.quota import Quotas
@@ -47,6 +49,8 @@ class Store:
         self.scores = Scores(self.database)
         self.opinions = Opinions(self.database)
         self.vectors = Vectors(self.database)
+        self.advanced = AdvancedScores(self.database)
+        self.llm_spend = LlmSpend(self.database)
 
     async def commit(self, collected: Sequence[Collected], lease: Lease) -> Committed:
         """Manifests first, then facts and coverage in one transaction.
