@@ -7,9 +7,12 @@ argument that crosses Ray.
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
+from math import gcd
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 from ray import serve
@@ -17,7 +20,8 @@ from ray import serve
 from ray_app.connect.api import HttpClient, client
 from ray_app.connect.simulated import simulator_clock
 from ray_app.model.clock import Clock, SystemClock
-from ray_app.model.source import Plan, Source
+from ray_app.model.money import Prices, nanodollars
+from ray_app.model.source import ApiKey, Plan, Quota, Source
 from ray_app.model.symbols import load_registry
 from ray_app.model.texts import Article, Post
 from ray_app.observe.log import set_level
@@ -25,7 +29,7 @@ from ray_app.process.sentiment import embedded, transformer
 from ray_app.process.sentiment.errors import NoModel
 from ray_app.process.sentiment.model import SentimentModel
 from ray_app.process.sentiment.weights import CRYPTOBERT, FINBERT, Declared
-from ray_app.runtime.opening import Assigned, Load, Node
+from ray_app.runtime.opening import Advanced, Assigned, Load, Node
 from ray_app.serve.models import MODELS, Models
 from ray_app.serve.parts import Parts
 from ray_app.serve.served_models import Model, ServedModels
@@ -177,6 +181,47 @@ def served_models(settings: Settings) -> Models | None:
             return ServedModels({name: name for name in MODELS})
 
 
+def advanced(settings: Settings) -> Advanced | None:
+    """The language model for second opinions; None where it is off. Raises ValueError that says what is missing."""
+    if (url := settings.llm_url.strip().rstrip("/")) == "off":
+        return None
+    needed = ("llm_model", "llm_dollars_per_month", "llm_dollars_in", "llm_dollars_out")
+    if missing := [name.upper() for name in needed if getattr(settings, name) in (None, "")]:
+        raise ValueError(
+            "\n".join(f"CRYPTO_DATA_{name}: set it, or CRYPTO_DATA_LLM_URL=off" for name in missing)
+        )
+    address = urlsplit(url)
+    if address.scheme not in ("http", "https") or not address.hostname or address.query or address.username:
+        raise ValueError(
+            f"CRYPTO_DATA_LLM_URL: {address.hostname or url[:100]!r} is no plain address like "
+            "https://api.openai.com/v1 or http://127.0.0.1:8080/v1; `off` without one"
+        )
+    key = settings.secret("llm_key") or (_simulators("llm_key") if settings.simulated else "")
+    windows = gcd(settings.llm_calls_per_minute, 60)  # a minute: a refusal is waited out for one at least
+    plan = Plan(
+        name="chat",
+        base_url=url,
+        quota=Quota(settings.llm_calls_per_minute // windows, timedelta(seconds=60 // windows)),
+        streams=(),
+        auth=ApiKey("llm_key", header="authorization", prefix="Bearer "),
+        simulated_at="/openai/v1",
+    )
+    base_url = settings.upstreams.rstrip("/") + plan.simulated_at if settings.simulated else url
+    return Advanced(
+        assigned=Assigned(
+            source=Source(name="llm", docs="docs/sentiment.md", plans=(plan,), licence="own_use"),
+            plan=plan,
+            base_url=base_url,
+            secrets=(key,) if key else (),
+        ),
+        model=settings.llm_model,
+        prices=Prices(settings.llm_dollars_in or Decimal(0), settings.llm_dollars_out or Decimal(0)),
+        budget=nanodollars(settings.llm_dollars_per_month or Decimal(0)),
+        most=settings.llm_tokens,
+        together=settings.llm_texts_per_call,
+    )
+
+
 async def open_clock(settings: Settings, http: HttpClient | None = None) -> Clock:
     """The machine's time, or the simulator's. Only with `http` can it jump: that client asks the simulator to."""
     if not settings.simulated:
@@ -196,7 +241,7 @@ async def open_node() -> Node:
 async def open_with(settings: Settings) -> Node:
     """The parts of a collecting process."""
     set_level(settings.log_level)
-    scoring = models(settings)
+    scoring, second = models(settings), advanced(settings)
     http = client()
     try:
         clock = await open_clock(settings, http)
@@ -215,6 +260,7 @@ async def open_with(settings: Settings) -> Node:
         http=http,
         models=scoring,
         features=settings.features,
+        advanced=second,
     )
 
 

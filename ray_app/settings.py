@@ -7,6 +7,7 @@ printed, logged or handed to Ray.
 import difflib
 import os
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -75,6 +76,46 @@ class Settings(BaseSettings):
     features: bool = Field(
         True,
         description="whether rows of features are built; their hourly candles are filled back 112 days then",
+    )
+    llm_url: str = Field(
+        "off",
+        description="what gives second opinions on texts: `off`, or the address of OpenAI's API "
+        "(https://api.openai.com/v1) or of a server that answers alike",
+    )
+    llm_model: str = Field(
+        "", description="which of its models, by the name that it has there", max_length=100
+    )
+    llm_key: SecretStr | None = Field(None, description="its API key; a server of your own may want none")
+    llm_dollars_per_month: Decimal | None = Field(
+        None,
+        ge=0,
+        le=1_000_000,
+        description="the most that second opinions may cost in a calendar month, in US dollars",
+    )
+    llm_dollars_in: Decimal | None = Field(
+        None,
+        ge=0,
+        le=100_000,
+        description="its price of a million tokens that it reads, in US dollars; 0 for a server of your own",
+    )
+    llm_dollars_out: Decimal | None = Field(
+        None,
+        ge=0,
+        le=100_000,
+        description="its price of a million tokens that it writes or thinks with, in US dollars",
+    )
+    llm_calls_per_minute: int = Field(60, ge=1, le=6000, description="how often it is asked at most")
+    llm_tokens: int = Field(
+        300,
+        ge=60,
+        le=100_000,
+        description="the most tokens of an answer about one text; a model that thinks needs some thousand",
+    )
+    llm_texts_per_call: int = Field(
+        1,
+        ge=1,
+        le=50,
+        description="texts of one feed that share a question; more than 1 is cheaper and lets one sway the others",
     )
     instruments: Path | None = Field(
         None, description="a file of further coins, one line each, like instruments.csv"

@@ -15,6 +15,7 @@ from ray_app.collect.replay import replay
 from ray_app.model.clock import SystemClock
 from ray_app.model.collected import Collected, Lease, as_json
 from ray_app.model.declared import record_of
+from ray_app.model.money import dollars
 from ray_app.runtime.healing import heal_round
 from ray_app.runtime.jobs import backfill_job, request_of
 from ray_app.runtime.opening import Node
@@ -117,6 +118,11 @@ async def status(node: Node, _: argparse.Namespace) -> int:
             q.scope, str(q.quota.calls), str(q.quota.per), str(q.learned or ""), f"{q.spent:,}", month
         )
     out.print(quota)
+    for one in await node.store.llm_spend.states(now):
+        closed = f"; closed: {one.closed}" if one.is_closed(now) else ""
+        out.print(
+            f"{one.scope}: ${dollars(one.spent):f} of this month's ${dollars(one.budget):f} spent{closed}"
+        )
     return 0
 
 

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, StateSetMetricFamily
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-__all__ = ["CONTENT_TYPE_LATEST", "DatasetFigures", "Figures", "QuotaFigures", "render"]
+__all__ = ["CONTENT_TYPE_LATEST", "DatasetFigures", "Figures", "MoneyFigures", "QuotaFigures", "render"]
 
 STATES = ("waiting", "collecting", "refused", "dead", "not_started")
 
@@ -41,6 +41,17 @@ class QuotaFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MoneyFigures:
+    """What an upstream that charges by the token costs, in US dollars of this month."""
+
+    scope: str
+    spent: float
+    left: float
+    waiting: int  # texts that are worth asking about
+    left_out: int  # of this month, that were not asked about in time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """Everything that a scrape shows. `requests` counts by (route, status), `seconds` by route."""
 
@@ -48,6 +59,7 @@ class Figures:
     release: str
     datasets: Sequence[DatasetFigures] = ()
     quotas: Sequence[QuotaFigures] = ()
+    money: Sequence[MoneyFigures] = ()
     requests: Mapping[tuple[str, int], int] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     skew: Mapping[str, float] | None = None  # of features: rows, differing, largest; None: not checked yet
@@ -66,7 +78,8 @@ class _Once:
 def render(figures: Figures) -> bytes:
     """The text that a scraper gets; its media type is CONTENT_TYPE_LATEST."""
     registry = CollectorRegistry()
-    registry.register(_Once([*_node(figures), *_datasets(figures), *_quotas(figures), *_requests(figures)]))
+    families = (_node, _datasets, _quotas, _money, _requests)
+    registry.register(_Once([one for family in families for one in family(figures)]))
     text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]  # the library has no types there
     return text
 
@@ -146,6 +159,23 @@ def _quotas(figures: Figures) -> Iterable[Any]:
         if one.left_month is not None:
             left.add_metric([one.scope], one.left_month)
     return [limit, spent, left]
+
+
+def _money(figures: Figures) -> Iterable[Any]:
+    dollars = GaugeMetricFamily(
+        "crypto_data_money_dollars", "of this month's budget, spent and left", labels=["scope", "state"]
+    )
+    texts = GaugeMetricFamily(
+        "crypto_data_advanced_texts",
+        "texts without a second opinion: waiting, and left out of this month",
+        labels=["scope", "state"],
+    )
+    for one in figures.money:
+        dollars.add_metric([one.scope, "spent"], one.spent)
+        dollars.add_metric([one.scope, "left"], one.left)
+        texts.add_metric([one.scope, "waiting"], one.waiting)
+        texts.add_metric([one.scope, "left_out"], one.left_out)
+    return [dollars, texts]
 
 
 def _requests(figures: Figures) -> Iterable[Any]:

@@ -26,6 +26,7 @@ from ray_app.model.errors import Fenced, StoreUnavailable
 from ray_app.model.quota import Turns
 from ray_app.model.timerange import TimeRange
 from ray_app.observe.log import logger
+from ray_app.runtime.advanced import AdvancedScoring
 from ray_app.runtime.feeds import listenings
 from ray_app.runtime.keeper import FarTurns
 from ray_app.runtime.linking import Linking
@@ -81,6 +82,7 @@ class Shard:
         linking = Linking(self.node, lease, self._members, self._wall)
         scoring = Scoring(self.node, lease, self._members, self._wall)
         building = await self._builds()
+        advanced = self._advanced(lease)
 
         def committed() -> None:
             relay.wake()
@@ -95,6 +97,7 @@ class Shard:
         jobs = [self._renewing, relay.run, linking.run, scoring.run]
         if building is not None:
             jobs.append(building.run)
+        jobs += [advanced.run] if advanced is not None else []
         turns = {a.scope: self._turns(a) for a in self.node.assigned}
         since, first = await self.node.since(), list[Running]()
         for assigned, stream in self.node.streams():
@@ -138,6 +141,12 @@ class Shard:
         module = await asyncio.to_thread(importlib.import_module, "ray_app.runtime.building")
         built: Building = module.Building(self.node, self.owner, self._wall)
         return built
+
+    def _advanced(self, lease: Lease) -> AdvancedScoring | None:
+        if (advanced := self.node.advanced) is None:
+            return None
+        chat = self.node.chat(advanced, self._turns(advanced.assigned))
+        return AdvancedScoring(self.node, advanced, chat, lease, self._members, self._wall)
 
     def _apis(self, assigned: Assigned, turns: Turns) -> Apis:
         return lambda stream, priority, before: self.node.api(assigned, stream, priority, turns, before)

@@ -29,11 +29,8 @@ def keeper_name(release: str) -> str:
 
 def keeper_for(node: Node, assigned: Assigned) -> Keeper:
     """A keeper in this process, on the scope's SQL row."""
-    live = next(
-        p.live_per_day
-        for p in node.proofs()
-        if (p.source, p.plan) == (assigned.source.name, assigned.plan.name)
-    )
+    mine = (assigned.source.name, assigned.plan.name)
+    live = sum(p.live_per_day for p in node.proofs() if (p.source, p.plan) == mine)  # no schedule: 0
     return Keeper(assigned.scope, assigned.plan.quota, node.store.quotas, node.clock, live)
 
 
@@ -69,7 +66,7 @@ class KeeperActor:
         async with self._opened:
             if not self._keepers:
                 node = await self._opening()
-                self._keepers = {a.scope: keeper_for(node, a) for a in node.assigned}
+                self._keepers = {a.scope: keeper_for(node, a) for a in node.metered}
 
 
 def start_keeper(opening: Opening, release: str) -> Any:

@@ -11,12 +11,14 @@ from ray_app.collect.proof import Proof, prove
 from ray_app.collect.running import Status
 from ray_app.connect.addresses import address_of
 from ray_app.connect.api import HttpApi, HttpClient, Validators
+from ray_app.connect.chat import Chat
 from ray_app.connect.signing import Signing, signing_for
 from ray_app.connect.socket import opener
 from ray_app.model.clock import Clock
 from ray_app.model.collected import Collected, Lease
 from ray_app.model.declared import declare, schedule
 from ray_app.model.feed import Connect
+from ray_app.model.money import Prices
 from ray_app.model.quota import Priority, Turns
 from ray_app.model.records import Bar
 from ray_app.model.series import FundingRate, OpenInterest
@@ -56,6 +58,18 @@ class Assigned:
         return f"{self.source.name}-{self.plan.name}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Advanced:
+    """A language model that gives second opinions on texts, and what they may cost."""
+
+    assigned: Assigned
+    model: str  # by the name that the server is asked for
+    prices: Prices
+    budget: int  # nanodollars a calendar month
+    most: int  # tokens that an answer may cost
+    together: int  # texts of one feed in a request
+
+
 @dataclass(kw_only=True)
 class Node:
     """The parts of a collecting process. `redis_url` empty: no hot side. `models`: what scores texts, by kind.
@@ -75,8 +89,14 @@ class Node:
     sockets: Callable[..., Connect] = opener
     models: Mapping[Kind, Load] = field(default_factory=dict)
     features: bool = False
+    advanced: Advanced | None = None
     _signing: dict[str, Signing] = field(default_factory=dict, repr=False)
     _validators: Validators = field(default_factory=dict, repr=False)
+
+    @property
+    def metered(self) -> tuple[Assigned, ...]:
+        """All that is asked at the pace of a keeper."""
+        return self.assigned if self.advanced is None else (*self.assigned, self.advanced.assigned)
 
     def partitions(self, stream: Stream) -> tuple[str, ...]:
         return stream.partitions(self.registry)
@@ -135,8 +155,12 @@ class Node:
             for a, s in self.streams()
         }
         await self.store.catalog.declare(lines, now, whole=True)
-        for assigned in self.assigned:
+        for assigned in self.metered:
             await self.store.quotas.declare(assigned.scope, assigned.plan.quota, now)
+        if self.advanced is None:
+            await self.store.llm_spend.retire()
+        else:
+            await self.store.llm_spend.declare(self.advanced.assigned.scope, self.advanced.budget, now)
 
     async def since(self) -> dict[str, datetime]:
         """From when on this node accounts for each declared stream."""
@@ -166,6 +190,19 @@ class Node:
             signing=self._signing_of(assigned),
             headers=assigned.headers,
             validators=self._validators,
+        )
+
+    def chat(self, advanced: Advanced, turns: Turns) -> Chat:
+        return Chat(
+            scope=advanced.assigned.scope,
+            url=advanced.assigned.base_url,
+            prices=advanced.prices,
+            purse=self.store.llm_spend,
+            turns=turns,
+            clock=self.clock,
+            http=self.http,
+            simulated=self.simulated,
+            signing=self._signing_of(advanced.assigned),
         )
 
     def _signing_of(self, assigned: Assigned) -> Signing:

@@ -14,6 +14,7 @@ from ray_app.model.timerange import TimeRange
 from ray_app.process.linking import LINKER
 from ray_app.process.sentiment.aggregate import WINDOWS, Aggregate, Kind, Opinion
 from ray_app.process.sentiment.kinds import kind_of
+from ray_app.serve.datasets import Dataset
 from ray_app.serve.node import Node
 from ray_app.serve.points import Standing
 from ray_app.serve.series import Series
@@ -135,11 +136,19 @@ def text_told(scored: Scored | None) -> dict[str, Any]:
     if scored is None or scored.verdict.reason is not None:
         reason = "not_scored" if scored is None else scored.verdict.reason
         return {"sentiment": None, "sentiment_reason": reason}
+    return {"sentiment": _verdict_told(scored), "sentiment_reason": None}
+
+
+def advanced_told(scored: Scored | None, dataset: Dataset) -> dict[str, Any]:
+    """The second opinion of a language model beside a text, or why there is none."""
+    if scored is None or scored.verdict.reason is not None:
+        none = "not_asked" if dataset.declared.get("llm_allowed") else "not_allowed"
+        reason = none if scored is None else scored.verdict.reason
+        return {"advanced_sentiment": None, "advanced_sentiment_reason": reason}
+    return {"advanced_sentiment": _verdict_told(scored), "advanced_sentiment_reason": None}
+
+
+def _verdict_told(scored: Scored) -> dict[str, Any]:
     verdict = scored.verdict
-    sentiment = {
-        "score": verdict.score,
-        "label": verdict.label,
-        "confidence": verdict.confidence,
-        "model": model_told(scored.scorer),
-    }
-    return {"sentiment": sentiment, "sentiment_reason": None}
+    told = {"score": verdict.score, "label": verdict.label, "confidence": verdict.confidence}
+    return told | {"model": model_told(scored.scorer)}

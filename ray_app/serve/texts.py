@@ -126,14 +126,13 @@ class Texts:
     async def scores(self, texts: Sequence[NewText], at: Standing) -> dict[Place, Scored]:
         """What the served model says of each text in the words that are shown; unscored ones are absent."""
         kind = Post if texts and "likes" in texts[0].fact.values else Article
-        found = await self._scores.scores_of((TextId(*one.place[1:]) for one in texts), kind, at.point)
-        out = {}
-        for one in texts:
-            content = content_of(said_in(one.fact.values))
-            scored = found.get(TextId(*one.place[1:]), [])
-            if (fitting := next((each for each in scored if each.content == content), None)) is not None:
-                out[one.place] = fitting
-        return out
+        ids = (TextId(*one.place[1:]) for one in texts)
+        return _of_shown_words(texts, await self._scores.scores_of(ids, kind, at.point))
+
+    async def advanced(self, texts: Sequence[NewText], at: Standing) -> dict[Place, Scored]:
+        """What a language model said last of each in the words that are shown; those not asked about are absent."""
+        ids = (TextId(*one.place[1:]) for one in texts)
+        return _of_shown_words(texts, await self._node.store.advanced.scores_of(ids, at.point))
 
     def mentions(self, linked: Linked | None, at: Standing) -> list[dict[str, Any]]:
         """As JSON types, the surest first; `symbol` is the ticker."""
@@ -182,6 +181,18 @@ class Texts:
     def stocks(self) -> frozenset[str]:
         """The tickers of all stocks that texts are linked to."""
         return frozenset(form.means for form in forms(self._node.registry) if form.kind == "stock")
+
+
+def _of_shown_words(
+    texts: Sequence[NewText], found: Mapping[TextId, Sequence[Scored]]
+) -> dict[Place, Scored]:
+    out = {}
+    for one in texts:
+        content = content_of(said_in(one.fact.values))
+        scored = found.get(TextId(*one.place[1:]), [])
+        if (fitting := next((each for each in scored if each.content == content), None)) is not None:
+            out[one.place] = fitting
+    return out
 
 
 def _kind(feed: str) -> Kind:

@@ -118,6 +118,8 @@ async def test_crypto_news_newest_first(node: Running):
         "story": "0d1f",
         "sentiment": None,
         "sentiment_reason": "not_scored",
+        "advanced_sentiment": None,
+        "advanced_sentiment_reason": "not_asked",
         "licence": "no_redistribution",
         "llm_allowed": True,
         "known_at": "2026-11-22T23:10:00.000Z",

@@ -238,6 +238,8 @@ _TEXT: dict[str, Any] = {
     "mentions": [{"symbol": "BTC", "asset": "bitcoin", "kind": "coin", "confidence": 0.97}],
     "sentiment": {**_SCORE, "model": _MODEL},
     "sentiment_reason": None,
+    "advanced_sentiment": None,
+    "advanced_sentiment_reason": "not_asked",
     "licence": "no_redistribution",
     "llm_allowed": True,
 }
@@ -246,18 +248,12 @@ NEWS: dict[str, Any] = {
     "meta": {**_SERIES_META, "source": "rss", "left_out": []},
 }
 _NUMBERS = {"likes": 1, "replies": 0, "shares": None, "views": None, "like_ratio": None}
+_OF_REDDIT = {
+    "source": "reddit", "feed": "Bitcoin", "outlet": None, "llm_allowed": False,
+    "advanced_sentiment_reason": "not_allowed",
+}  # fmt: skip
 SOCIAL: dict[str, Any] = {
-    "data": [
-        {
-            **_TEXT,
-            "source": "reddit",
-            "feed": "Bitcoin",
-            "outlet": None,
-            **_NUMBERS,
-            **_KNOWN,
-            "record_id": "reddit.posts:Bitcoin:t3_a:0",
-        }
-    ],
+    "data": [{**_TEXT, **_OF_REDDIT, **_NUMBERS, **_KNOWN, "record_id": "reddit.posts:Bitcoin:t3_a:0"}],
     "meta": {**_SERIES_META, "source": "reddit", "left_out": []},
 }
 _OVERALL: dict[str, Any] = {

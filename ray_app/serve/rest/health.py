@@ -16,6 +16,7 @@ from ray_app.observe.health import worst
 from ray_app.observe.metrics import CONTENT_TYPE_LATEST, DatasetFigures, Figures, QuotaFigures, render
 from ray_app.serve.completeness import states
 from ray_app.serve.condition import Condition, conditions, told
+from ray_app.serve.money import spendings
 from ray_app.serve.node import Node
 from ray_app.serve.points import Standing
 from ray_app.serve.problems import unavailable
@@ -60,6 +61,7 @@ def add(app: FastAPI, node: Node) -> None:
         down = await parts_down(node)
         parts = [_part(name, required, down) for name, required in (("store", True), ("redis", False))]
         parts += await model_parts(node)
+        parts += [one.part() for one in await spendings(node, now)]
         whole = [one.overall for one in found if one.dataset.declared["required"]]
         whole += ["dead" for part in parts if part["required"] and part["state"] == "dead"]
         optional = [p["state"] for p in parts]
@@ -187,6 +189,7 @@ async def figures(node: Node) -> Figures:
         release=node.parts.release,
         datasets=found,
         quotas=quotas,
+        money=[one.figures() for one in await spendings(node, now)],
         requests=dict(node.counts.requests),
         seconds=dict(node.counts.seconds),
         skew=None if skew is None else {name: float(skew[name]) for name in ("rows", "differing", "largest")},

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from ray_app.model.quota import QuotaState, next_month
 from ray_app.serve.condition import Condition, conditions
+from ray_app.serve.money import spendings
 from ray_app.serve.node import Node
 from ray_app.serve.problems import Problem
 from ray_app.serve.queries import Nothing, read_query
@@ -28,7 +29,11 @@ def add(app: FastAPI, node: Node) -> None:
         now = node.clock.now()
         declared = [one.declared["declared_at"] for one in (await node.datasets.all()).values()]
         since = min(declared, default=now)
-        rows = [_quota(one, since, now) for one in await node.store.quotas.states(now)]
+        money = {one.state.scope: one.told() for one in await spendings(node, now)}
+        rows = [
+            _quota(one, since, now) | {"money": money.get(one.scope)}
+            for one in await node.store.quotas.states(now)
+        ]
         return _now(node, request, {"data": rows}, now)
 
     async def backfill(job: str, request: Request) -> Response:

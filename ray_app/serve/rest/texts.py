@@ -18,7 +18,7 @@ from ray_app.serve.problems import Problem
 from ray_app.serve.queries import Paged, read_query
 from ray_app.serve.rest.examples import NEWS, SOCIAL
 from ray_app.serve.routes import get
-from ray_app.serve.sentiment import text_told
+from ray_app.serve.sentiment import advanced_told, text_told
 from ray_app.serve.series import Series, answer, known, split
 from ray_app.serve.texts import FIRST, Kind, Texts, Wanted
 from ray_app.serve.wire import MILLISECOND
@@ -76,7 +76,7 @@ def add(app: FastAPI, node: Node) -> None:
         )
         found, following = await texts.page(wanted, _after(page), at)
         links = await texts.links(found, at)
-        scores = await texts.scores(found, at)
+        scores, advanced = await texts.scores(found, at), await texts.advanced(found, at)
         of = {one.place: one for one in open_}
         rows = [(of[text.fact.stream, text.fact.partition], text) for text in found]
         cursor = None
@@ -88,7 +88,9 @@ def add(app: FastAPI, node: Node) -> None:
             for one, text in rows:
                 link = links.get(text.place)
                 beside = {"story": link.story if link else None, "mentions": texts.mentions(link, at)}
-                told.append(_row(one, text, beside | text_told(scores.get(text.place))))
+                beside |= text_told(scores.get(text.place))
+                beside |= advanced_told(advanced.get(text.place), one.dataset)
+                told.append(_row(one, text, beside))
             return {"data": told}
 
         made = await answer(
@@ -99,7 +101,7 @@ def add(app: FastAPI, node: Node) -> None:
             payload,
             cursor=cursor,
             closed=closed,
-            changes=[*(one.made_at for one in links.values()), *(one.made_at for one in scores.values())],
+            changes=[one.made_at for made in (links, scores, advanced) for one in made.values()],
         )
         return made.response(request, node.clock.now())
 
