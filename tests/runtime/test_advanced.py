@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from argparse import Namespace
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ray_app.commands.operate import status
 from ray_app.model.collected import Lease
 from ray_app.model.errors import Fenced
 from ray_app.model.quota import next_month
@@ -217,6 +219,17 @@ async def test_the_loop_goes_on_and_ends_where_real_and_simulated_meet(
     await mine.loop.run()
     assert [r.message for r in caplog.records if r.levelname == "ERROR"] == ["no second opinions"]
     assert await mine.said("2") is None
+
+
+async def test_the_command_status_tells_the_money(desk: Desk, sim: Sim, capsys: pytest.CaptureFixture[str]):
+    await adviser(desk, sim, llm_dollars_per_month="2.5")
+    purse, now = desk.node.store.llm_spend, desk.clock.now()
+    await purse.reserve("llm-chat", 10**9, now)
+    await status(desk.node, Namespace())
+    assert "llm-chat: $1 of this month's $2.5 spent\n" in capsys.readouterr().out
+    await purse.close("llm-chat", "no money", now + HOUR, now)
+    await status(desk.node, Namespace())
+    assert "$2.5 spent; closed: no money\n" in capsys.readouterr().out
 
 
 async def test_a_start_declares_its_pace_and_its_money(desk: Desk, sim: Sim):

@@ -1,5 +1,6 @@
 """What a chat model's server does wrong, what texts tell the model to do, and what becomes of the scores: nothing."""
 
+import asyncio
 import logging
 from datetime import timedelta
 from decimal import Decimal
@@ -119,6 +120,31 @@ async def test_a_server_that_is_down_is_left_alone_for_a_while_and_nothing_is_lo
     assert (await mine.loop.round()).texts == 6
 
 
+class Slept:
+    """Wall time that passes at once. The server answers again after some sleeps; the next one is the last."""
+
+    def __init__(self, sim: Sim, most: int) -> None:
+        self.seconds: list[float] = []
+        self._sim, self._most = sim, most
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+        if len(self.seconds) == self._most:
+            self._sim.http.delete("/sim/faults")
+        if len(self.seconds) > self._most:
+            raise asyncio.CancelledError
+
+
+async def test_a_server_that_is_down_is_asked_less_and_less_until_it_answers(desk: Desk, sim: Sim):
+    mine = await adviser(desk, sim)
+    await told(desk, article("1", UP))
+    mine.loop._wall = slept = Slept(sim, 7)  # type: ignore[assignment]  # all that the loop asks of it
+    with sim.fault("F10"), pytest.raises(asyncio.CancelledError):
+        await mine.loop.run()
+    assert slept.seconds == [30, 60, 120, 240, 480, 600, 600, 15]
+    assert await mine.label("1") == "bullish"
+
+
 async def test_a_question_that_is_never_taken_closes_for_an_hour_and_marks_no_text(desk: Desk, sim: Sim):
     mine = await adviser(desk, sim)
     await told(desk, *numbers(*(f"Bitcoin number {n}" for n in range(6))))
@@ -134,7 +160,7 @@ async def test_a_question_that_is_never_taken_closes_for_an_hour_and_marks_no_te
 async def test_a_text_that_gets_no_answer_stands_back_and_in_the_end_has_a_reason(desk: Desk, sim: Sim):
     mine = await adviser(desk, sim)
     with sim.fault("L12", text="broken"):
-        await told(desk, *numbers(BROKEN, UP))
+        await told(desk, article("0", BROKEN, at=T0 + HOUR), article("1", UP))
         assert (await mine.loop.round()).texts == 1
         for n in range(2, 4):
             fresh = article(f"new {n}", f"Bitcoin number {n}", at=T0 + n * MINUTE)
@@ -167,6 +193,7 @@ SPOILT: list[tuple[str, str, str, int]] = [
     ("L07", "filter", "refused", 1),
     ("L07", "tool", "bad_answer", 2),
     ("L08", "", "bad_answer", 2),
+    ("L08", "whole", "bad_answer", 2),
 ]
 
 

@@ -107,6 +107,8 @@ async def test_news_are_collected_linked_and_rated_by_the_truth_of_the_simulator
     titles = {fact.values["title"] for fact in await articles(node, *GUARDIAN)}
     assert titles
     assert not titles & {text.partition("\n")[0] for text in asked(sim)}
+    kept = [json.loads(path.read_text()) for path in (tmp_path / "raw" / "pages").rglob("*.json")]
+    assert {page["source"] for page in kept} == {"rss", "guardian"}  # what the model answers is not kept
     now, used = node.clock.now(), sim.truth("openai", what="used")
     state = await node.store.llm_spend.state("llm-chat", now)
     assert state.spent >= used["prompt_tokens"] * 150 + used["completion_tokens"] * 600

@@ -62,9 +62,10 @@ def test_headlines_of_the_simulator_are_rated_by_the_tone_of_their_story(sim: Si
     start = START - timedelta(hours=12)
     stories = sim.truth("guardian", from_=start.isoformat(), to=START.isoformat())
     assert {one["tone"] for one in stories} == {-1, 0, 1}
-    found = told(sim, [f"{one['title']}\nBelow it." for one in stories])
     labels = [("neutral", "bullish", "bearish")[one["tone"]] for one in stories]
-    assert [one.label for one in found] == labels
+    for name in ("title", "later_title"):
+        found = told(sim, [f"{one[name]}\nBelow it." for one in stories])
+        assert [one.label for one in found] == labels
 
 
 def test_a_text_has_the_same_rating_whatever_is_beside_it(sim: Sim):

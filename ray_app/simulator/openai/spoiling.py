@@ -17,7 +17,7 @@ FAULTS: Mapping[str, str] = {
     "L05": "chat: another form: kind=field, missing, label, text, sum, range, nan, twice, bare, flag or unlikely",
     "L06": "chat: other ids: kind=extra, missing, other or twice",
     "L07": "chat: not spoken of: kind=refusal, filter or tool",
-    "L08": "chat: cut at its longest",
+    "L08": "chat: cut at its longest; kind=whole: said to be, and is not",
     "L09": "chat: tokens are not counted: kind=missing, zero or words",
     "L10": "chat: the answer names another model: name=...",
     "L11": "chat: 400: kind=context, parameter or schema",

@@ -138,7 +138,9 @@ class OpenAI:
             "stop",
         )
         if rule is not None and rule.fault == "L08":
-            most = tokens(written or "") // 2
+            most, finish = (
+                (most, "length") if rule.kind() == "whole" else (tokens(written or "") // 2, finish)
+            )
         if rule is not None and rule.fault == "L07":
             finish = {"filter": "content_filter", "tool": "tool_calls"}.get(rule.kind(), "stop")
             refusal = "I'm sorry, I can't speak of this." if finish == "stop" else None
