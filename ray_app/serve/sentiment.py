@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from ray_app.model.dataset import Dataset
 from ray_app.model.timerange import TimeRange
 from ray_app.process.linking import LINKER
 from ray_app.process.sentiment.aggregate import WINDOWS, Aggregate, Kind, Opinion
 from ray_app.process.sentiment.kinds import kind_of
-from ray_app.serve.datasets import Dataset
 from ray_app.serve.node import Node
 from ray_app.serve.points import Standing
 from ray_app.serve.series import Series

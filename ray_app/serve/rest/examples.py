@@ -248,10 +248,8 @@ NEWS: dict[str, Any] = {
     "meta": {**_SERIES_META, "source": "rss", "left_out": []},
 }
 _NUMBERS = {"likes": 1, "replies": 0, "shares": None, "views": None, "like_ratio": None}
-_OF_REDDIT = {
-    "source": "reddit", "feed": "Bitcoin", "outlet": None, "llm_allowed": False,
-    "advanced_sentiment_reason": "not_allowed",
-}  # fmt: skip
+_KEPT_HERE = {"llm_allowed": False, "advanced_sentiment_reason": "not_allowed"}
+_OF_REDDIT = {"source": "reddit", "feed": "Bitcoin", "outlet": None, **_KEPT_HERE}
 SOCIAL: dict[str, Any] = {
     "data": [{**_TEXT, **_OF_REDDIT, **_NUMBERS, **_KNOWN, "record_id": "reddit.posts:Bitcoin:t3_a:0"}],
     "meta": {**_SERIES_META, "source": "reddit", "left_out": []},
