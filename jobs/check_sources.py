@@ -1,18 +1,18 @@
 """Ask the real upstreams under 100 calls and see what they answer: python jobs/check_sources.py [--into FOLDER]
 
-Needs a network and the keys of `.env`; needs no running node and writes to no database. Every answer goes to
-the folder, with report.txt: which of our assumptions hold. Ends with 1 when one turned out otherwise.
-"""
+Needs a network and the keys of `.env`; needs no running node and writes to no database. Every answer goes to the folder,
+with report.txt: which of our assumptions hold. Ends with 1 when one turned out otherwise."""
 
 import argparse
 import asyncio
 import sys
 from pathlib import Path
 
-from ray_app.app import assignments, open_clock
+from ray_app.app import open_clock
 from ray_app.commands.check_points import judged
 from ray_app.commands.check_probes import probes
 from ray_app.commands.check_sources import MOST_CALLS, Checking, before, report, within
+from ray_app.configured import assignments
 from ray_app.connect.api import client
 from ray_app.model.errors import NodeError
 from ray_app.model.symbols import load_registry

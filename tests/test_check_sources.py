@@ -14,10 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
-from ray_app.app import assignments
 from ray_app.commands.check_points import judged
 from ray_app.commands.check_probes import probes
 from ray_app.commands.check_sources import MOST_CALLS, Answers, Checking, Pace, Probe, Told, before, within
+from ray_app.configured import assignments
 from ray_app.model.clock import ManualClock
 from ray_app.model.errors import RateLimited
 from ray_app.model.quota import Priority, Refusal

@@ -8,8 +8,8 @@ import pytest
 from tests.architecture.modules import REPO, Module, modules
 
 EVERYTHING = {
-    "app", "cli", "client", "collect", "commands", "connect", "derive", "model", "observe", "process", "runtime",
-    "serve", "settings", "simulator", "sources", "store",
+    "app", "cli", "client", "collect", "commands", "configured", "connect", "derive", "model", "observe", "process",
+    "runtime", "serve", "settings", "simulator", "sources", "store",
 }  # fmt: skip
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"model"},
     "app": EVERYTHING,
     "cli": EVERYTHING,
+    "configured": EVERYTHING,
     "commands": EVERYTHING,
     "__main__": EVERYTHING,
     "jobs": EVERYTHING,

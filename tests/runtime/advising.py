@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from ray_app.app import advanced
+from ray_app.configured import advanced
 from ray_app.model.clock import SystemClock
 from ray_app.model.money import Spending
 from ray_app.model.symbols import load_registry

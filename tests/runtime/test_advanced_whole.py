@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from ray_app.app import advanced, open_with
+from ray_app.app import open_with
+from ray_app.configured import advanced
 from ray_app.model.clock import SystemClock
 from ray_app.model.money import Prices
 from ray_app.model.symbols import Registry

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ray_app.connect.api import client
-from ray_app.derive.rows import NAMES
+from ray_app.derive.rows import NAMES, SET
 from ray_app.model.clock import ManualClock
 from ray_app.model.errors import Fenced
 from ray_app.model.timerange import TimeRange
@@ -87,7 +87,7 @@ async def test_a_row_that_is_no_longer_what_it_was_is_told(ready: Desk, tmp_path
     numbers = np.frombuffer(row.numbers, "<f8").copy()
     numbers[place] += 0.5
     wrong = type(row)(row.asset, row.at, numbers.tobytes(), row.bars, row.made_at)
-    await ready.store.vectors.write(building_job.SET, [wrong], ready.features)
+    await ready.store.vectors.write(SET, [wrong], ready.features)
     found = await check_skew(ready.node, WEEK)
     assert (found.rows, found.differing, found.largest, found.worst) == (25, 1, 0.5, ("price_usd",))
     assert (await ready.store.vectors.skew() or {})["largest"] == 0.5

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ray_app.app import models
+from ray_app.configured import models
 from ray_app.model.clock import SystemClock
 from ray_app.model.collected import Lease
 from ray_app.model.errors import Fenced

@@ -12,9 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from ray_app.app import ModelsArgs, build_models, load_with, served_models
+from ray_app.app import ModelsArgs, build_models
 from ray_app.commands.config import read_config
 from ray_app.commands.up import CONFIG
+from ray_app.configured import load_with, served_models
 from ray_app.model.clock import ManualClock, SystemClock
 from ray_app.process.sentiment.model import SentimentModel
 from ray_app.process.sentiment.scores import Identity, Probabilities, Reason

@@ -192,8 +192,12 @@ async def test_the_catalogue_of_features(start: Start):
     running.clock.set(at(hours=2))
     assert (await running.get("/api/v1/catalog/features", as_of="2026-11-23T00:30:00Z"))["data"] == []
     rows = (await running.get("/api/v1/catalog/features", as_of="2026-11-23T01:30:00Z"))["data"]
-    every = [*OUTPUTS, *SIGNALS, *ALL_FEATURES]
-    assert [row["name"] for row in rows] == [*(one.name for one in every), "data_quality_score"]
+    computed = [one.name for one in OUTPUTS] + [one.name for one in SIGNALS]
+    assert [row["name"] for row in rows] == [
+        *computed,
+        *(one.name for one in ALL_FEATURES),
+        "data_quality_score",
+    ]
     found = {(row["kind"], row["name"]): row for row in rows}
     assert found["indicator", "atr_14"] == {
         "name": "atr_14", "group": "technical", "kind": "indicator", "family": "volatility",

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ray_app.app import models
+from ray_app.configured import models
 from ray_app.model.clock import SystemClock
 from ray_app.model.texts import Article
 from ray_app.process.linking import Linker

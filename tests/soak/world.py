@@ -13,7 +13,7 @@ from typing import Any
 
 import uvicorn
 
-from ray_app.app import assignments
+from ray_app.configured import assignments
 from ray_app.connect.api import client
 from ray_app.connect.keeper import Keeper
 from ray_app.model.clock import SystemClock
