@@ -1,6 +1,6 @@
 """Ask the real upstreams under 100 calls and see what they answer: python jobs/check_sources.py [--into FOLDER]
 
-Needs a network and the keys of `.env`; needs no running node and writes to no database. Every answer goes to the folder,
+Needs a network and the keys of `.env`; needs no running node and writes to no database. Every answer goes to a folder,
 with report.txt: which of our assumptions hold. Ends with 1 when one turned out otherwise."""
 
 import argparse

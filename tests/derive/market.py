@@ -88,7 +88,12 @@ class Market:
     ) -> None:
         """An article that was received at `known`, and linked and scored 10 s later."""
         article = Article(
-            feed="cointelegraph", item=item, at=published, published=published, updated=known, title=item
+            feed="cointelegraph",
+            item=item,
+            at=published,
+            published=published,
+            updated=known,
+            title=f"{item} as of {known:%d %H:%M}",
         )
         await self.commit("rss.articles", [article], known, timedelta(minutes=15))
         later = known + timedelta(seconds=10)

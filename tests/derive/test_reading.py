@@ -92,6 +92,9 @@ async def test_features_of_stored_bars_are_those_of_the_bars(market: Market):
 async def played(market: Market) -> list[datetime]:
     """A day as they come: bars each hour, late, missing, corrected; all else; the moments of each change."""
     await market.declare(*STREAMS)
+    await market.text(
+        "zero", NOW - 9 * DAY, NOW - 9 * DAY, {"solana": "0.9"}, "0.1"
+    )  # texts are collected since
     moments = []
     for symbol in COINS.values():
         await market.bars(symbol, walk(symbol, FEW)[:-24], NOW - 24 * HOUR)
@@ -113,7 +116,10 @@ async def played(market: Market) -> list[datetime]:
             await market.bars("BTC", [wrong], at + timedelta(minutes=10))  # corrected
             vintage = (hour - 2 * DAY).replace(hour=0)
             await market.commit(
-                "fred.macro_daily", [observation("DGS10", vintage - DAY, vintage, "4.5")], at, DAY
+                "fred.macro_daily",
+                [observation("DGS10", vintage - DAY, vintage, "4.5")],
+                at + 10 * MINUTE,
+                DAY,
             )
             moments.append(at + timedelta(minutes=11))
         if n == 12:
@@ -121,10 +127,8 @@ async def played(market: Market) -> list[datetime]:
                 "one", hour - 10 * HOUR, at + MINUTE, {"bitcoin": "0.9", "ethereum": "0.4"}, "0.5"
             )
         if n == 6:
-            await market.text("two", hour - HOUR, hour, {"bitcoin": "0.8"}, None)
-            await market.text(
-                "one", hour - 10 * HOUR, hour + timedelta(minutes=1), {"ethereum": "0.9"}, "-0.5"
-            )
+            await market.text("two", hour - HOUR, at + MINUTE, {"bitcoin": "0.8"}, None)
+            await market.text("one", hour - 10 * HOUR, at + 2 * MINUTE, {"ethereum": "0.9"}, "-0.5")
     return moments
 
 

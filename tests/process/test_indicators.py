@@ -357,3 +357,13 @@ def test_only_what_is_asked_for_and_in_that_order():
     assert rows_before(asked, HOUR) == CATALOGUE["rsi_14"].memory == 14 + smoothing.memory(1 / 14)
     assert rows_before([], HOUR) == 0
     assert CATALOGUE["ema_12"].memory == 11 + memory(ema_part(12))
+
+
+def test_prices_that_add_up_to_the_same_are_no_flow_of_money():
+    """0.2559 + 0.2554 + 0.2557 and 0.2562 + 0.2552 + 0.2556 differ by a bit as floats, and by nothing as prices."""
+    highs, lows, closes = [0.2559, 0.2562] * 20, [0.2554, 0.2552] * 20, [0.2557, 0.2556] * 20
+    start = pl.datetime_range(T0, T0 + 39 * HOUR, HOUR, time_unit="us", eager=True)
+    bars = pl.DataFrame(
+        {"start": start, "open": closes, "high": highs, "low": lows, "close": closes, "volume": 1.0}
+    )
+    assert compute(bars)["mfi_14"].null_count() == 40

@@ -1,6 +1,7 @@
 """Against `ta` and TA-Lib on five years of real hours of BTC: equal, or different as the catalogue says."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 
 from ray_app.process.indicators.catalogue import CATALOGUE, OUTPUTS, compute
+from ray_app.process.indicators.grid import PRICES
 from tests.process.indicator_bars import (
     FIVE_YEARS,
     five_years,
@@ -20,6 +22,8 @@ from tests.process.indicator_oracles import SLOW, Columns, by_ta, by_talib
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:ta", "ignore::RuntimeWarning:ta")
 NEAR = 1e-8
+SINCE = datetime(2019, 9, 1, tzinfo=UTC)
+FORMS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d")
 MONTHS = 5_000  # bars for what takes long
 UNLIKE_ANY = {  # tried by hand in test_indicators.py
     "bb_squeeze_20_2_120", "volume_ratio_20",
@@ -90,6 +94,61 @@ def ta(bars: pl.DataFrame) -> dict[int, dict[str, Callable[[], Any]]]:
 @pytest.fixture(scope="module")
 def talib(bars: pl.DataFrame) -> dict[str, Callable[[], Any]]:
     return by_talib(Columns.of(bars))
+
+
+def real(path: Path, step: timedelta) -> pl.DataFrame:
+    """The longest run of bars without a gap or a bar without a price; what is older than SINCE has other columns."""
+    read = pl.read_csv(path, infer_schema=False)
+    day = pl.col("Date").str.slice(0, 19)
+    start = pl.coalesce(
+        day.str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False) for form in FORMS
+    )
+    volume = next(name for name in read.columns if name.startswith("Volume"))
+    numbers = [
+        pl.col(n).cast(pl.Float64, strict=False).alias(n.lower()) for n in ("Open", "High", "Low", "Close")
+    ]
+    bars = read.select(
+        start.alias("start"), *numbers, pl.col(volume).cast(pl.Float64, strict=False).alias("volume")
+    )
+    bars = bars.filter(pl.col("start") >= SINCE, *(pl.col(name) > 0 for name in PRICES)).sort("start")
+    runs = bars.with_columns(run=(pl.col("start").diff() != step).fill_null(False).cum_sum())
+    longest = runs["run"].value_counts(sort=True)["run"][0]
+    return runs.filter(run=longest).drop("run")
+
+
+@pytest.mark.parametrize(
+    ("path", "step", "least"),
+    [
+        ("hourly_cdd/ETH-USD-1h.csv", timedelta(hours=1), 21_000),
+        ("hourly_cdd/XRP-USD-1h.csv", timedelta(hours=1), 21_000),
+        ("daily_yahoo/ADA-USD-1d.csv", timedelta(days=1), 800),
+        ("daily_yahoo/DOGE-USD-1d.csv", timedelta(days=1), 800),
+    ],
+)
+def test_talib_on_four_coins_more(path: str, step: timedelta, least: int, shared_data: Path):
+    bars = real(shared_data / "ohlcv" / path, step)
+    assert len(bars) > least
+    computed, theirs = compute(bars, whole=True), by_talib(Columns.of(bars))
+    usual = usual_sizes(computed)
+    apart = {"mfi_14", "volume_roc_20", "psar_240"}
+    for name in sorted(declared("talib") - apart):
+        compare(name, "talib", computed[name], theirs[name](), usual[name])
+    # Growth from nothing is 0 to TA-Lib.
+    mine, other = computed["volume_roc_20"].fill_null(float("nan")).to_numpy(), theirs["volume_roc_20"]()
+    nothing = np.roll(bars["volume"].to_numpy() == 0, 20)
+    assert np.isnan(mine[20:][nothing[20:]]).all()
+    assert np.allclose(mine[20:][~nothing[20:]], other[20:][~nothing[20:]], rtol=NEAR, atol=NEAR)
+    # A price that touches the SAR to the last digit turns it in one of them and not in the other, until both turn.
+    mine, other = computed["psar_240"].fill_null(float("nan")).to_numpy(), theirs["psar_240"]()
+    assert (np.abs(mine - other) <= NEAR * np.abs(other))[240:].mean() > 0.999
+    # Three prices that add up to the same are rounded differently: TA-Lib takes that for a move.
+    sums = sum(bars[name].to_numpy() for name in ("high", "low", "close"))
+    still = np.abs(np.diff(sums, prepend=np.nan)) < 1e-12 * sums
+    clear = np.convolve(still, np.ones(14))[: len(bars)] == 0
+    mine, other = computed["mfi_14"].fill_null(float("nan")).to_numpy(), theirs["mfi_14"]()
+    near = np.abs(mine - other) <= NEAR * np.maximum(np.abs(mine), usual["mfi_14"])
+    assert near[clear & (np.arange(len(bars)) >= 14)].all()
+    assert clear.mean() > 0.5
 
 
 def test_every_comparison_is_made(ta: Any, talib: Any, bars: pl.DataFrame):

@@ -41,7 +41,10 @@ def opening(folder: Path) -> Any:
 def near(builder: "partial[SpanBuilder]", items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What the pool does, by one builder in this process."""
     one = builder()
-    return [one(item) for item in items]
+    try:
+        return [one(item) for item in items]
+    finally:
+        one.close()
 
 
 @pytest.fixture

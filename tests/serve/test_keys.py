@@ -45,6 +45,8 @@ async def test_the_routes_of_this_part_are_all_there(node: Running):
         "/api/v1/prices/current",
         "/api/v1/prices/historical/BTC",
         "/api/v1/technical/BTC",
+        "/api/v1/ml-features/BTC",
+        "/api/v1/ml-features",
         "/api/v1/derivatives/BTC",
         "/api/v1/macro/GDP",
         "/api/v1/onchain/BTC",

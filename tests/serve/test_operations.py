@@ -9,6 +9,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from ray_app.model.completeness import STATES
 from ray_app.model.source import Quota
 from ray_app.model.timerange import TimeRange
+from ray_app.process.features import calendar
 from ray_app.process.features.catalogue import CATALOGUE, feature_set_hash
 from ray_app.process.features.catalogue import FEATURES as ALL_FEATURES
 from ray_app.process.indicators.catalogue import OUTPUTS
@@ -217,7 +218,8 @@ async def test_the_catalogue_of_features(start: Start):
         "values": "true, false", "lookback": None, "memory": None, "days": None,
         "limit_seconds": None, "version": 1,
     }  # fmt: skip
-    assert all(row["formula"] and row["inputs"] for row in rows)
+    assert all(row["formula"] for row in rows)
+    assert {row["name"] for row in rows if not row["inputs"]} == {one.name for one in calendar.FEATURES}
 
 
 async def test_metrics_are_what_the_store_says(node: Running):

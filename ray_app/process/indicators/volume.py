@@ -18,6 +18,7 @@ from ray_app.process.indicators.windows import change, mean, prior, ratio, total
 FAMILY = "volume"
 HLCV, CV, V = (*HLC, "volume"), ("close", "volume"), ("volume",)
 WINDOW = 200
+STILL = 1e-13  # the part of a price below which a move is rounding
 
 
 def money_flow_of(bars: Bars) -> Array:
@@ -59,7 +60,10 @@ def cmf_of(bars: Bars, n: int) -> Array:
 def mfi_of(bars: Bars, n: int) -> Array:
     typical = typical_price(bars)
     flow, move = typical * bars.volume, change(typical)
-    up, down = (total(np.where(move * way > 0, flow, 0 * move * flow), n) for way in (1, -1))
+    least = (
+        STILL * typical
+    )  # what three prices add up to is rounded: where none has moved it may differ by a bit
+    up, down = (total(np.where(move * way > least, flow, 0 * move * flow), n) for way in (1, -1))
     return 100 * ratio(up, up + down)
 
 
@@ -149,8 +153,8 @@ def flows(cmf: int = 20, mfi: int = 14) -> tuple[Output, ...]:
         Output(
             f"mfi_{mfi}", FAMILY,
             f"100 U / (U + D) over {mfi} bars: U sums volume times t where t rose, D where it fell; "
-            "t is (high + low + close) / 3",
-            HLCV, "0 to 100", mfi, mfi_of, (mfi,),
+            "t is (high + low + close) / 3, and less than 1e-13 of it is no move",
+            HLCV, "0 to 100", mfi, mfi_of, (mfi,), version=2,
             oracles=(
                 Oracle("ta.volume.MFIIndicator", note=f"has a value one bar earlier, of {mfi - 1} changes"),
                 Oracle("talib.MFI"),
