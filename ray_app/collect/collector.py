@@ -43,6 +43,7 @@ async def collect(source: Source, stream: Stream, wanted: Slice, api: Api) -> Co
         outcome="lost",
         received_at=pages[-1].received_at,
         reason=ENDED.format(since.isoformat()),
+        topic=stream.topic,
     )
 
 
@@ -121,6 +122,7 @@ def _entry(
         outcome=outcome,
         received_at=collected.received_at + timedelta(microseconds=1),  # the ledger's last word
         reason=reason,
+        topic=collected.topic,
     )
 
 
@@ -160,6 +162,7 @@ def failure(source: Source, stream: Stream, wanted: Slice, error: UpstreamError,
         outcome="not_offered" if isinstance(error, NotOffered) else "failed",
         received_at=at,
         reason=f"{type(error).__name__}: {error.detail}"[:500],
+        topic=stream.topic,
     )
 
 
@@ -179,6 +182,7 @@ def lost(source: Source, stream: Stream, gap: Slice, now: datetime, *, forgotten
         outcome="lost",
         received_at=now,
         reason=reason,
+        topic=stream.topic,
     )
 
 

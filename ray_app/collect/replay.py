@@ -53,6 +53,7 @@ def collected_again(
             outcome=manifest["outcome"],
             received_at=datetime.fromisoformat(manifest["first_at"]),
             reason=manifest["reason"],
+            topic=versions[0].topic,
         ).received(received_at)
     found = _parsed(source, versions, manifest["parser"], wanted, pages)
     return found if found.received_at == received_at else found.received(received_at)

@@ -12,7 +12,7 @@ from ray_app.model.timerange import TimeRange, ceil
 from ray_app.process.linking import LINKER
 from ray_app.process.sentiment.aggregate import WINDOWS, Kind
 from ray_app.process.sentiment.hourly import State, hourly
-from ray_app.process.sentiment.kinds import kind_of
+from ray_app.process.sentiment.opinions import kind_of
 from ray_app.store.heard import Heard
 from ray_app.store.linked import KINDS
 from ray_app.store.reading import NOW, Point

@@ -53,7 +53,7 @@ class Collected:
     pages: tuple[Page, ...] = ()
     records: tuple[tuple[Record, int], ...] = ()
     set_aside: tuple[tuple[SetAside, int], ...] = ()
-    topic: str | None = None  # announce new records under this topic
+    topic: str | None = None  # announce new records, and how its interval ended, under this topic
 
     @property
     def name(self) -> str:
@@ -79,7 +79,7 @@ class Collected:
         return self._still(received_at=moment)
 
     def unannounced(self) -> "Collected":
-        """The same, without events for its records."""
+        """The same, without events."""
         return self._still(topic=None)
 
     def _still(self, **changes: Any) -> "Collected":

@@ -231,7 +231,7 @@ class Stream:
     required: bool = True  # whether the node's health depends on it
     unit: str = "USD"
     describes: str = ""
-    topic: str | None = None  # announce new records to the event streams under this name
+    topic: str | None = None  # announce new records and how intervals ended under this name
     parser: str = "1"  # name/version of rows and parse: raised when they make something else of a page
 
     def oldest(self, now: datetime) -> datetime | None:

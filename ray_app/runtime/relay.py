@@ -6,7 +6,7 @@ from ray_app.observe.log import logger
 from ray_app.runtime.alone import Alone
 from ray_app.runtime.opening import Node
 from ray_app.runtime.waking import Waking
-from ray_app.store.hot import EventStream
+from ray_app.store.hot import EventStream, forget_others
 
 log = logger("relay")
 IDLE = 1.0  # seconds after which the outbox is looked at without being woken
@@ -20,6 +20,7 @@ class Relay:
         self._alone = Alone(node.store, "relay", owner)
         self._waking = Waking()
         self._redis = node.redis()
+        self._looked = False  # whether Redis was looked through for streams that are not ours
 
     def wake(self) -> None:
         self._waking.wake()
@@ -48,5 +49,10 @@ class Relay:
             await store.outbox.number(lease)
         if self._redis is None:
             return
-        for topic in await store.outbox.topics():
+        topics = await store.outbox.topics()
+        if not self._looked:
+            if gone := await forget_others(self._redis, topics, store.outbox):
+                log.warning("streams of another store were in Redis", extra={"removed": gone})
+            self._looked = True
+        for topic in topics:
             await EventStream(self._redis, topic).catch_up(store.outbox, self._node.clock.now())

@@ -14,17 +14,16 @@ from ray_app.model.dataset import Dataset
 from ray_app.model.timerange import TimeRange
 from ray_app.process.linking import LINKER
 from ray_app.process.sentiment.aggregate import WINDOWS, Aggregate, Kind, Opinion
-from ray_app.process.sentiment.kinds import kind_of
+from ray_app.process.sentiment.opinions import SOURCES, kind_of, opinions_of, rounded
 from ray_app.serve.node import Node
 from ray_app.serve.points import Standing
 from ray_app.serve.series import Series
 from ray_app.store.linked import KINDS
-from ray_app.store.scored import Mention, Scored, Scorer
+from ray_app.store.scored import Scored, Scorer
 
-SOURCES: tuple[Kind, ...] = ("news", "reddit", "twitter")
+__all__ = ["SOURCES", "Found", "Sentiments", "model_told", "rounded", "text_told", "told", "why_none"]
 MOST = 50_000  # mentions that one answer reads of articles, and of posts
 LEAST = 3  # texts from which the sum of restricted ones is for every key
-DIGITS = 6
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -71,38 +70,8 @@ class Sentiments:
             )
             out.truncated |= len(found) == MOST
             model = scorer.model if scorer is not None else ""
-            out.opinions += await asyncio.to_thread(_opinions, found, kinds, model)
+            out.opinions += await asyncio.to_thread(opinions_of, found, kinds, model)
         return out
-
-
-def _opinions(found: Sequence[Mention], kinds: dict[str, Kind], model: str) -> list[Opinion]:
-    """One for each text, by its surest mention."""
-    surest: dict[Any, Mention] = {}
-    for one in found:
-        if one.id not in surest or surest[one.id].link < one.link:
-            surest[one.id] = one
-    return [
-        Opinion(
-            kind=kinds[one.id.stream],
-            at=one.at,
-            score=_number(one.score),
-            confidence=_number(one.confidence),
-            model=model,
-            link=float(one.link),
-            engagement=one.engagement,
-            story=one.story,
-        )
-        for one in surest.values()
-    ]
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None else float(value)
-
-
-def rounded(value: float | None) -> float | None:
-    """As many digits as every machine gives alike."""
-    return None if value is None else round(value, DIGITS) + 0.0  # -0.0 is 0.0
 
 
 def why_none(one: Aggregate | None, *, whole: bool) -> str | None:

@@ -25,7 +25,8 @@ async def follow_prices(redis: Redis, prices: CurrentPrices) -> None:
                     prices.forget(None)  # what was kept before we listened may be old
                     prices.told = True
                 if batch:
-                    prices.forget(sorted({str(event.record["coin"]) for event in batch}))
+                    coins = {str(event.record["coin"]) for event in batch if "coin" in event.record}
+                    prices.forget(sorted(coins))  # other events tell how intervals ended
         except StoreUnavailable as error:
             if prices.told:
                 log.warning("the price events cannot be followed: %s", error)

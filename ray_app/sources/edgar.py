@@ -126,7 +126,7 @@ FILINGS = Stream(
     quiet=timedelta(days=60),
     required=False,
     unit="filings",
-    topic="articles",
+    topic="news",
     parser="submissions/1",
 )
 SOURCE = Source(

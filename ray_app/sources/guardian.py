@@ -119,7 +119,7 @@ ARTICLES = Stream(
     quiet=7 * DAY,
     required=False,
     unit="articles",
-    topic="articles",
+    topic="news",
     parser="search/1",
 )
 SOURCE = Source(

@@ -241,7 +241,7 @@ POSTS = Stream(
     quiet=2 * DAY,
     required=False,
     unit="posts",
-    topic="posts",
+    topic="news",
     parser="new/1",
 )
 SOURCE = Source(

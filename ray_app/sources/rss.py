@@ -252,7 +252,7 @@ ARTICLES = Stream(
     quiet=timedelta(days=4),
     required=False,
     unit="articles",
-    topic="articles",
+    topic="news",
     parser="feed/1",
 )
 SOURCE = Source(

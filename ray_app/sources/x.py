@@ -231,7 +231,7 @@ SAMPLE = Stream(
     quiet=2 * DAY,
     required=False,
     unit="posts",
-    topic="posts",
+    topic="news",
     parser="search/1",
 )
 FULL = replace(

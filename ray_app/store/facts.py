@@ -17,9 +17,10 @@ from ray_app.model.collected import Collected, Lease, partitions_hash
 from ray_app.model.errors import StoreUnavailable
 from ray_app.model.records import Record
 from ray_app.store import leases
+from ray_app.store.announcing import announce, repeated, told
 from ray_app.store.engine import Database, dumps
 from ray_app.store.rows import Inserts
-from ray_app.store.tables import FACTS, outbox, pages, partition_sets, series, set_aside, slices
+from ray_app.store.tables import FACTS, pages, partition_sets, series, set_aside, slices
 
 TRIES = 5
 VERSIONS = 100  # of one vintage: its revision numbers are its day times this, and what follows
@@ -93,8 +94,9 @@ class Facts:
         page_ids = await self._pages(connection, fresh)
         for one in fresh:
             await self._set(connection, one.slice.partitions, made)
+        events: dict[str, list[dict[str, Any]]] = {}
         for table, group in _by_table(fresh).items():
-            await self._insert(connection, table, group, page_ids, done, made)
+            events |= await self._insert(connection, table, group, page_ids, done, made)
         aside = [
             {
                 "slice": c.hash,
@@ -109,8 +111,10 @@ class Facts:
         ]
         if aside:
             await connection.execute(insert(set_aside), aside)
+        known_gaps = await repeated(connection, fresh)
         if fresh:
             await connection.execute(insert(slices), [_slice_row(c, lease) for c in fresh])
+        await announce(connection, fresh, events, known_gaps)
         return done
 
     async def _pages(self, connection: AsyncConnection, collected: Iterable[Collected]) -> dict[str, int]:
@@ -175,7 +179,8 @@ class Facts:
         page_ids: dict[str, int],
         done: Committed,
         made: Made,
-    ) -> None:
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Write what is new; the events of it, by the hash of the slice."""
         inserts = self._inserts(type(group[0].records[0][0]), table)
         numbers: dict[tuple[str, str], int] = {}
         for c in group:
@@ -184,9 +189,8 @@ class Facts:
             )
             numbers |= {(c.name, p): number for p, number in ids.items()}
         latest = await self._latest(connection, table, inserts, group, numbers)
-        rows = []
+        rows, events = [], dict[str, list[dict[str, Any]]]()
         for c in group:
-            events = []
             received_at = c.received_at
             for record, page in c.records:
                 number, key, values = numbers[c.name, record.partition], record.key, inserts.values(record)
@@ -207,13 +211,10 @@ class Facts:
                 done.new += earlier is None
                 done.revised += earlier is not None
                 if c.topic is not None:
-                    told = {"series": [c.name, record.partition], "revision": revision}
-                    events.append(told | record.model_dump(mode="json"))
-            if c.topic is not None and events:
-                announced = {"topic": c.topic, "events": dumps(events), "count": len(events)}
-                await connection.execute(insert(outbox).values(**announced, received_at=received_at))
+                    events.setdefault(c.hash, []).append(told(c, record, revision))
         if rows:
             await connection.exec_driver_sql(inserts.statement, rows)
+        return events
 
     def _inserts(self, record: type[Record], table: Table) -> Inserts:
         if record not in self._statements:

@@ -77,18 +77,20 @@ class EventStream:
 
         Raises StoreUnavailable when Redis goes away.
         """
-        last = f"{after}-0" if after is not None else "$"
-        if after is None:
-            last = f"{await self.newest()}-0"
+        last = after if after is not None else await self.newest()
         while True:
-            try:
-                found: Any = await self._redis.xread({self._key: last}, count=1000, block=block_ms)
-            except RedisError as error:
-                raise StoreUnavailable(f"redis: {error}") from error
-            events = [_unpacked(number, fields) for _, batch in found or () for number, fields in batch]
+            events = await self.read(last, block_ms)
             if events:
-                last = f"{events[-1].number}-0"
+                last = events[-1].number
             yield events
+
+    async def read(self, after: int, block_ms: int | None = None, most: int = 1000) -> list[Event]:
+        """The events that Redis holds after a number; waits so long for the first. Raises StoreUnavailable."""
+        try:
+            found: Any = await self._redis.xread({self._key: f"{after}-0"}, count=most, block=block_ms)
+        except RedisError as error:
+            raise StoreUnavailable(f"redis: {error}") from error
+        return [_unpacked(number, fields) for _, batch in found or () for number, fields in batch]
 
 
 def _packed(event: Event) -> str:
@@ -98,6 +100,25 @@ def _packed(event: Event) -> str:
 def _unpacked(number: str, fields: dict[str, Any]) -> Event:
     body = json.loads(fields["e"])
     return Event(int(number.split("-", maxsplit=1)[0]), datetime.fromisoformat(body["at"]), body["record"])
+
+
+async def forget_others(redis: Redis, topics: Sequence[str], outbox: Outbox) -> list[str]:
+    """Remove streams that are not this store's: of a topic that is no more, or ahead of the outbox.
+
+    Their keys. A Redis outlives a database that is made anew or restored, and would hold what was deleted since.
+    Raises StoreUnavailable.
+    """
+    gone = []
+    try:
+        async for key in redis.scan_iter(match=stream_key("*")):
+            topic = str(key).removeprefix(stream_key(""))
+            mine = topic in topics
+            if not mine or await EventStream(redis, topic).newest() > await outbox.newest(topic):
+                await redis.delete(key)
+                gone.append(str(key))
+    except RedisError as error:
+        raise StoreUnavailable(f"redis: {error}") from error
+    return gone
 
 
 class Passing:
@@ -118,6 +139,23 @@ class Passing:
             await pipe.execute()
         except RedisError as error:
             raise StoreUnavailable(f"redis: {error}") from error
+
+    async def follow(
+        self, topic: str, block_ms: int = 1000, most: int = 1000
+    ) -> AsyncIterator[list[dict[str, Any]]]:
+        """Batches of what is told on from now on; an empty one when nothing was in time. Raises StoreUnavailable."""
+        if self._redis is None:
+            raise StoreUnavailable("redis: there is none")
+        last = "$"
+        while True:
+            try:
+                found: Any = await self._redis.xread({passing_key(topic): last}, count=most, block=block_ms)
+            except RedisError as error:
+                raise StoreUnavailable(f"redis: {error}") from error
+            batch = [entry for _, entries in found or () for entry in entries]
+            if batch:
+                last = batch[-1][0]
+            yield [json.loads(fields["e"]) for _, fields in batch]
 
 
 def passing_key(topic: str) -> str:

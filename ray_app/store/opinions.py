@@ -19,7 +19,7 @@ class Opinions:
 
     async def mentioning(
         self,
-        assets: Sequence[str],
+        assets: Sequence[str] | None,
         over: TimeRange,
         linker: str,
         kind: Kind,
@@ -27,7 +27,7 @@ class Opinions:
         most: int,
         at: Point = NOW,
     ) -> list[Mention]:
-        """The newest `most` mentions of these assets by texts of these streams with a time in `over`.
+        """The newest `most` mentions of these assets (None: of all) by texts of these streams with a time in `over`.
 
         Of a text that speaks of several, one for each. What the text said later than `at` does not show.
         """
@@ -50,12 +50,13 @@ class Opinions:
             scored = (text_scores.c.digest == digest, text_scores.c.revision == newest)
             query = (
                 select(*place_columns(mentions), mentions.c.at, mentions.c.confidence.label("link"))
-                .add_columns(text_links.c.story, text_scores.c.engagement)
+                .add_columns(mentions.c.asset, mentions.c.kind, text_links.c.story, text_scores.c.engagement)
                 .add_columns(text_scores.c.score, text_scores.c.confidence)
                 .join_from(mentions, text_links, same_link(mentions, text_links))
                 .join(series, mentions.c.series == series.c.id)
                 .outerjoin(text_scores, and_(same_text(text_scores, mentions), *scored))
-                .where(mentions.c.asset.in_(assets), mentions.c.at >= over.start, mentions.c.at < over.end)
+                .where(mentions.c.at >= over.start, mentions.c.at < over.end)
+                .where(*([] if assets is None else [mentions.c.asset.in_(assets)]))
                 .where(mentions.c.linker == linker, series.c.stream.in_(streams))
                 .where(~replaced, *bounds(text_links, at))
                 .order_by(mentions.c.at.desc(), series.c.stream, series.c.partition, mentions.c.item)
@@ -65,6 +66,8 @@ class Opinions:
         return [
             Mention(
                 id=text_id(row),
+                asset=row["asset"],
+                kind=row["kind"],
                 at=row["at"],
                 story=row["story"],
                 link=row["link"],

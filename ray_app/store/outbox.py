@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, update
 
 from ray_app.model.collected import Lease
 from ray_app.store import leases
@@ -45,10 +45,7 @@ class Outbox:
             following: dict[str, int] = {}
             for row in rows:
                 if row.topic not in following:
-                    last = select(func.max(outbox.c.first + outbox.c.count)).where(
-                        outbox.c.topic == row.topic
-                    )
-                    following[row.topic] = (await connection.execute(last)).scalar() or 1
+                    following[row.topic] = (await connection.execute(_last(row.topic))).scalar() or 1
                 first = following[row.topic]
                 await connection.execute(update(outbox).where(outbox.c.id == row.id).values(first=first))
                 following[row.topic] = first + row.held
@@ -76,8 +73,7 @@ class Outbox:
     async def newest(self, topic: str) -> int:
         """The highest number given out; 0 when there is none."""
         async with self._database.read() as connection:
-            query = select(func.max(outbox.c.first + outbox.c.count)).where(outbox.c.topic == topic)
-            return ((await connection.execute(query)).scalar() or 1) - 1
+            return ((await connection.execute(_last(topic))).scalar() or 1) - 1
 
     async def before(self, topic: str, moment: datetime) -> int:
         """The highest number that was received before `moment`; 0 when there is none."""
@@ -87,6 +83,21 @@ class Outbox:
         async with self._database.read() as connection:
             return ((await connection.execute(query)).scalar() or 1) - 1
 
+    async def received(self, topic: str, number: int) -> datetime | None:
+        """When the event with this number was received; None for a number that was never given out."""
+        query = select(outbox.c.received_at, (outbox.c.first + outbox.c.count).label("following"))
+        query = query.where(outbox.c.topic == topic, outbox.c.first <= number)
+        async with self._database.read() as connection:
+            row = (await connection.execute(query.order_by(outbox.c.first.desc()).limit(1))).one_or_none()
+        return row.received_at if row is not None and number < row.following else None
+
     async def topics(self) -> list[str]:
         async with self._database.read() as connection:
             return list((await connection.execute(select(outbox.c.topic).distinct())).scalars())
+
+
+def _last(topic: str) -> Select[Any]:
+    """The number that follows the last one, from the index alone: it is asked for all day."""
+    given = outbox.c.first + outbox.c.count
+    query = select(given).where(outbox.c.topic == topic, outbox.c.first.is_not(None))
+    return query.order_by(outbox.c.first.desc()).limit(1)

@@ -85,6 +85,8 @@ class Mention:
     """
 
     id: TextId
+    asset: str
+    kind: str  # coin | stock
     at: datetime
     story: str
     link: Decimal  # how sure it is that it speaks of the asset, 0 to 1

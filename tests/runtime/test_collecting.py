@@ -123,10 +123,9 @@ async def test_a_killed_collector_is_back_with_nothing_lost_and_nothing_twice(
             record_of((await node.store.catalog.streams())["coingecko.prices"]), "coingecko.prices"
         )
         events = await node.store.outbox.after("prices", 0, 10**6)
-        assert [event.number for event in events] == list(range(1, prices + 1)), (
-            "each price is announced once"
-        )
-        assert len({(e.record["coin"], e.record["slot"]) for e in events}) == prices
+        assert [event.number for event in events] == list(range(1, len(events) + 1))
+        told = [(e.record["coin"], e.record["slot"]) for e in events if "coin" in e.record]
+        assert len(told) == len(set(told)) == prices, "each price is announced once"
     finally:
         await asyncio.to_thread(serve.delete, "killed")
         await node.close()

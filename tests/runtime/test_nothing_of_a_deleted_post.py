@@ -217,7 +217,7 @@ async def test_what_is_deleted_upstream_is_nowhere(it: Collected, capfd: pytest.
             "TypeError",
         ]  # fmt: skip
     before = await it.holding(*PIECES)  # where the post is allowed to be, as long as it is there
-    assert before == {"posts", "outbox", "raw/bodies", "crypto-data:events:posts"}
+    assert before == {"posts", "outbox", "raw/bodies", "crypto-data:events:news"}
     whole = [text for text in (await it.everywhere()).values() if '"children"' in text]
     assert sum(text.count("amber lanterns") for text in whole) == 4  # title and text of "gone" and of "half"
 
@@ -234,7 +234,7 @@ async def test_what_is_deleted_upstream_is_nowhere(it: Collected, capfd: pytest.
     await it.relay.round()
     assert await it.holding(*PIECES, WORDS[:12]) == set()
     assert not any(piece in "".join(capfd.readouterr()) for piece in PIECES)
-    assert {"posts", "outbox", "raw/bodies", "crypto-data:events:posts"} <= await it.holding(STAYS)
+    assert {"posts", "outbox", "raw/bodies", "crypto-data:events:news"} <= await it.holding(STAYS)
     await made_again(it)
 
 
@@ -255,7 +255,7 @@ async def test_what_a_redis_that_was_away_still_holds_goes_when_it_is_back(
     it: Collected, redis_server: Any, who: str
 ):
     await it.cycle(lambda _: listing(post("gone", it.clock.now() - 15 * MINUTE)))
-    key = "crypto-data:events:posts"
+    key = "crypto-data:events:news"
     assert key in await it.holding(*PIECES)
     it.clock.set(it.clock.now() + 21 * HOUR)
     with redis_server.outage():

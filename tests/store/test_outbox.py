@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from ray_app.model.collected import Lease
+from ray_app.model.collected import Collected, Lease, Outcome
 from ray_app.model.errors import Fenced, StoreUnavailable
+from ray_app.model.timerange import TimeRange
 from ray_app.store.hot import EventStream, redis_client, stream_key
 from ray_app.store.outbox import Event
 from ray_app.store.store import Store
@@ -24,10 +25,16 @@ async def lease_of(store: Store, shard: str, owner: str) -> Lease:
     return lease
 
 
-async def announce(node: Open, number: int, at: datetime = T0, coins: int = 2) -> None:
-    """Commit one slice of `coins` new prices; each of them is one event."""
-    records = [price(f"coin-{i}", str(number + 1), T0 + number * SLOT) for i in range(coins)]
+async def announce(node: Open, number: int, at: datetime = T0, events: int = 2) -> None:
+    """Commit one slice of new prices; each of them is an event, and so is the end of the interval."""
+    records = [price(f"coin-{i}", str(number + 1), T0 + number * SLOT) for i in range(events - 1)]
     await node.commit(collected(records, at=at))
+
+
+def ended(outcome: Outcome, at: datetime, start: datetime = T0, topic: str | None = "prices") -> Collected:
+    """One interval of bitcoin that ended so, without a record."""
+    over = TimeRange(start, start + SLOT)
+    return collected([], over=over, partitions=["bitcoin"], at=at, outcome=outcome, topic=topic)
 
 
 async def numbers(node: Open) -> list[int]:
@@ -44,12 +51,53 @@ async def test_new_facts_and_revisions_are_announced_as_they_were_received(node:
     assert [
         (e.number, e.received_at, e.record["coin"], e.record["revision"], Decimal(e.record["price"]))
         for e in events
+        if "coin" in e.record
     ] == [
         (1, T0 + MINUTE, "bitcoin", 0, Decimal("1.5")),
-        (2, T0 + HOUR, "ethereum", 0, Decimal(2)),
-        (3, T0 + 2 * HOUR, "bitcoin", 1, Decimal("1.6")),
+        (3, T0 + HOUR, "ethereum", 0, Decimal(2)),
+        (5, T0 + 2 * HOUR, "bitcoin", 1, Decimal("1.6")),
     ]
     assert events[0].record["series"] == ["coingecko.prices", "bitcoin"]
+    ended = [(e.number, e.record) for e in events if "interval" in e.record]
+    assert ended[1] == (
+        4,
+        {
+            "interval": [T0.isoformat(), (T0 + SLOT).isoformat()],
+            "stream": "coingecko.prices",
+            "partitions": ["bitcoin", "ethereum"],
+            "outcome": "covered",
+            "reason": "",
+        },
+    )
+    assert [number for number, _ in ended] == [2, 4, 6]
+
+
+async def test_how_an_interval_ended_is_told_once_and_that_it_is_awaited_never(node: Open):
+    outcomes: tuple[Outcome, ...] = (
+        "failed", "failed", "awaited", "failed", "lost", "lost", "not_offered", "failed", "covered",
+    )  # fmt: skip
+    for minute, outcome in enumerate(outcomes, 1):
+        await node.commit(ended(outcome, T0 + minute * MINUTE))
+    await node.commit(ended("failed", T0 + HOUR, topic=None))
+    await node.store.outbox.number(await lease_of(node.store, "relay", "r"))
+    told = [(e.received_at, e.record["outcome"]) for e in await node.store.outbox.after("prices", 0)]
+    assert told == [
+        (T0 + MINUTE, "failed"),
+        (T0 + 4 * MINUTE, "failed"),  # it was awaited in between
+        (T0 + 5 * MINUTE, "lost"),
+        (T0 + 7 * MINUTE, "not_offered"),
+        (T0 + 8 * MINUTE, "failed"),
+        (T0 + 9 * MINUTE, "covered"),
+    ]
+
+
+async def test_gaps_of_one_commit_are_told_once_each(node: Open):
+    twice = [ended("failed", T0 + n * MINUTE) for n in (1, 2)]
+    other = ended("failed", T0 + MINUTE, start=T0 + SLOT)
+    await node.commit(*twice, other)
+    await node.store.outbox.number(await lease_of(node.store, "relay", "r"))
+    told = [e.record["interval"][0] for e in await node.store.outbox.after("prices", 0)]
+    assert told == [T0.isoformat(), (T0 + SLOT).isoformat()]
 
 
 async def test_what_was_not_announced_has_no_event(node: Open):
@@ -59,8 +107,8 @@ async def test_what_was_not_announced_has_no_event(node: Open):
 
 
 async def test_reading_goes_on_in_the_middle_of_a_commit(node: Open):
-    await announce(node, 0, coins=3)
-    await announce(node, 1, coins=3)
+    await announce(node, 0, events=3)
+    await announce(node, 1, events=3)
     await node.store.outbox.number(await lease_of(node.store, "relay", "r"))
     assert [e.number for e in await node.store.outbox.after("prices", 2)] == [3, 4, 5, 6]
     assert [e.number for e in await node.store.outbox.after("prices", 4, most=1)] == [5, 6]
@@ -74,7 +122,7 @@ async def test_topics_are_numbered_each_by_itself(node: Open):
     assert await node.store.outbox.number(await lease_of(node.store, "relay", "r"), most=2) == 2
     assert await node.store.outbox.number(await lease_of(node.store, "relay", "r")) == 1
     assert await numbers(node) == [1, 2, 3, 4]
-    assert [e.number for e in await node.store.outbox.after("other", 0)] == [1]
+    assert [e.number for e in await node.store.outbox.after("other", 0)] == [1, 2]
 
 
 async def test_numbers_have_no_gaps_while_others_commit(node: Open, opened: Callable[..., Store]):
@@ -86,7 +134,7 @@ async def test_numbers_have_no_gaps_while_others_commit(node: Open, opened: Call
         for number in range(first, first + 6):
             for _ in range(30):
                 try:
-                    await announce(writer, number, coins=number % 3 + 1)
+                    await announce(writer, number, events=number % 3 + 2)
                     break
                 except StoreUnavailable:
                     await asyncio.sleep(0.01)
@@ -98,10 +146,11 @@ async def test_numbers_have_no_gaps_while_others_commit(node: Open, opened: Call
         seen += [e.number for e in await node.store.outbox.after("prices", seen[-1] if seen else 0)]
         await asyncio.sleep(0.005)
     await writing
-    total = sum(number % 3 + 1 for i in range(4) for number in range(100 * i, 100 * i + 6))
+    total = sum(number % 3 + 2 for i in range(4) for number in range(100 * i, 100 * i + 6))
     assert seen == list(range(1, total + 1))  # as a reader saw them, none skipped and none twice
     records = [e.record for e in await node.store.outbox.after("prices", 0, 10_000)]
-    assert len({(r["coin"], r["slot"]) for r in records}) == total
+    prices = {(r["coin"], r["slot"]) for r in records if "coin" in r}
+    assert len(prices) + len({tuple(r["interval"]) for r in records if "interval" in r}) == total
 
 
 async def test_of_two_relays_the_one_with_the_lease_numbers(node: Open, opened: Callable[..., Store]):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -236,16 +237,26 @@ async def test_mentions_come_with_what_was_said_by_then(node: Open):
     await write(node, (found["a1"], UP), at=T0 + HOUR)
     await write(node, ((await unscored(node, Post))["p"], DOWN), kind=Post, at=T0 + 2 * HOUR)
     sure = Decimal("0.97")
-    first = Mention(place("a1"), T0, "a" * 64, sure, 0, UP.score, UP.confidence)
-    second = Mention(place("a2", WIRE), T0 + MINUTE, "a" * 64, sure, 0, None, None)
-    of_post = Mention(place("p", SUB, POSTS), T0 + 2 * MINUTE, "p" * 64, sure, 3, DOWN.score, DOWN.confidence)
+    first = Mention(place("a1"), "bitcoin", "coin", T0, "a" * 64, sure, 0, UP.score, UP.confidence)
+    second = Mention(place("a2", WIRE), "bitcoin", "coin", T0 + MINUTE, "a" * 64, sure, 0, None, None)
+    of_post = Mention(
+        place("p", SUB, POSTS),
+        "bitcoin",
+        "coin",
+        T0 + 2 * MINUTE,
+        "p" * 64,
+        sure,
+        3,
+        DOWN.score,
+        DOWN.confidence,
+    )
     assert await about(node, Article, "bitcoin") == [second, first]
     assert await about(node, Article, "bitcoin", most=1) == [second]
     assert [one.id.item for one in await about(node, Article, "bitcoin", "solana")] == ["a2", "a1", "a1", "b"]
     assert await about(node, Post, "bitcoin") == [of_post]
     early = Point(as_of=T0 + HOUR)
     assert await about(node, Post, "bitcoin", at=early) == [
-        Mention(of_post.id, of_post.at, of_post.story, sure, 0, None, None)
+        replace(of_post, engagement=0, score=None, confidence=None)
     ]
     assert await about(node, Article, "bitcoin", at=Point(as_of=T0 + HOUR - MINUTE)) == []
     await node.commit(brought([article("a1", "Down")], T0 + 3 * HOUR))
