@@ -35,7 +35,7 @@ class CollectionArgs(BaseModel):
 
 
 class GatewayArgs(BaseModel):
-    """Arguments of the application `gateway` in serve_config.yaml."""
+    """Arguments of the applications `gateway`, `streams-ws` and `streams-sse` in serve_config.yaml."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -142,4 +142,20 @@ def build_models(args: ModelsArgs) -> serve.Application:  # noqa: ARG001  # Serv
         # An application has one root; what else it shall run hangs below it.
         finbert.bind(FINBERT.id, partial(load_served, FINBERT)),
     )
+    return bound
+
+
+def build_streams_ws(args: GatewayArgs) -> serve.Application:
+    """The application `streams-ws` at /ws."""
+    from ray_app.serve.ingress import Sockets
+
+    bound: serve.Application = Sockets.bind(open_gateway, args.release)  # type: ignore[attr-defined]  # as above
+    return bound
+
+
+def build_streams_sse(args: GatewayArgs) -> serve.Application:
+    """The application `streams-sse` at /api/v1/stream."""
+    from ray_app.serve.ingress import EventStreams
+
+    bound: serve.Application = EventStreams.bind(open_gateway, args.release)  # type: ignore[attr-defined]  # as above
     return bound

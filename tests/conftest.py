@@ -10,6 +10,7 @@ os.environ |= {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "WEBSOCKETS_MAX_LINE_LENGTH": "2097152",
 }
 
 import itertools

@@ -31,6 +31,8 @@ RAY_ENVIRONMENT = {
     "RAY_enable_worker_prestart": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "ray_app.serve.edge:middlewares",
+    "WEBSOCKETS_MAX_LINE_LENGTH": "2097152",  # else uvicorn never answers a socket with a long address
+    "WEBSOCKETS_MAX_NUM_HEADERS": "1024",  # or with many headers
 }
 
 

@@ -43,7 +43,13 @@ class KeyRing:
         self._uses: Counter[str] = Counter()
 
     async def find(self, authorization: bytes | None) -> Key:
-        """The live key of an Authorization header. Raises StoreUnavailable when nobody can tell."""
+        """The live key of an Authorization header, used once more. Raises StoreUnavailable when nobody can tell."""
+        key = await self.check(authorization)
+        self._uses[key.id] += 1
+        return key
+
+    async def check(self, authorization: bytes | None) -> Key:
+        """The same without a use: whether the key of an open connection still holds."""
         scheme, _, sent = (authorization or b"").partition(b" ")
         token = sent.strip()
         if scheme.lower() != b"bearer" or not token or len(token) > 200:
@@ -56,7 +62,6 @@ class KeyRing:
             key = kept[1]
         if key is None or (key.expires_at is not None and not key.live(self._wall.now())):
             raise refused()
-        self._uses[key.id] += 1
         return key
 
     async def flush(self) -> None:

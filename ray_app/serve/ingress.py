@@ -1,4 +1,4 @@
-"""The gateway as a Ray Serve deployment; its application is built inside the replica.
+"""The gateway and the streams as Ray Serve deployments; their applications are built inside the replicas.
 
 Nothing that crosses Ray holds a secret: the argument is a function that opens the parts from the replica's
 own settings.
@@ -11,12 +11,16 @@ from ray import serve
 
 from ray_app.serve.gateway import build_app
 from ray_app.serve.parts import Parts
+from ray_app.serve.streams.app import Streams, build_events, build_sockets
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
 
 OPEN_REQUESTS = 200  # at once per replica; they wait for SQL at worst, never for an upstream
+OPEN_STREAMS = (
+    5_000  # more than a replica lets in: the refusal is ours, with a reason, and not a wait in the handshake
+)
 
 
 @serve.deployment(name="Gateway", max_ongoing_requests=OPEN_REQUESTS, ray_actor_options={"num_cpus": 0.1})
@@ -32,3 +36,39 @@ class Gateway:
 
     def __serve_build_asgi_app__(self) -> "FastAPI":
         return build_app(self._parts, owned=True)
+
+
+class _Streaming:
+    """What both deployments of the streams do."""
+
+    async def __init__(self, open_parts: Callable[[], Awaitable[Parts]], release: str = "dev") -> None:  # type: ignore[misc]  # as above
+        self._release = release
+        self._parts = await open_parts()
+
+
+@serve.deployment(name="Sockets", max_ongoing_requests=OPEN_STREAMS, ray_actor_options={"num_cpus": 0.1})
+@serve.ingress()
+class Sockets(_Streaming):
+    """The WebSockets. An open one takes a slot, so that they never stand in the way of plain requests."""
+
+    def __serve_build_asgi_app__(self) -> Streams:
+        return build_sockets(self._parts, owned=True, draining=draining)
+
+
+@serve.deployment(name="EventStreams", max_ongoing_requests=OPEN_STREAMS, ray_actor_options={"num_cpus": 0.1})
+@serve.ingress()
+class EventStreams(_Streaming):
+    """The server-sent events."""
+
+    def __serve_build_asgi_app__(self) -> Streams:
+        return build_events(self._parts, owned=True, draining=draining)
+
+
+def draining() -> bool:
+    """Whether this process' replica is to go. Serve waits for open sockets to end and tells no application."""
+    from ray._private.worker import global_worker
+
+    for actor in global_worker.actors.values():
+        if getattr(getattr(actor, "_replica_impl", None), "_shutting_down", False):
+            return True
+    return False

@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from ray_app.serve.problems import invalid, plain_errors
 
@@ -38,7 +38,7 @@ class Paged(Moments):
     cursor: str | None = Field(None, description="`meta.cursor` of the page before", max_length=2000)
 
 
-def read_query(model: type[Q], request: Request) -> Q:
+def read_query(model: type[Q], request: HTTPConnection) -> Q:
     """The query string as the model. Raises Problem VALIDATION_ERROR."""
     raw: bytes = request.scope["query_string"]
     if len(raw) > MOST_QUERY:

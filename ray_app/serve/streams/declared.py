@@ -1,0 +1,62 @@
+"""The streams there are: which topic, which scope, what may be asked for. Routes and documents follow from this."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ray_app.model.records import Price, Record
+from ray_app.model.texts import Article, Post
+from ray_app.serve.streams.making import PRICE_DATA
+from ray_app.serve.streams.messages import NewsData, SentimentData
+
+WS, SSE = "/ws/", "/api/v1/stream/"
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One stream, at WS + name and at SSE + name. `fields`: the names by which a client may ask for parts of `data`."""
+
+    name: str
+    scope: str
+    describes: str
+    update: str  # the type of its events
+    records: tuple[type[Record], ...]  # whose licences bound it
+    fields: Mapping[str, str]
+    channels: tuple[str, ...] = ()
+    texts: int = 0  # of a snapshot, how many of the last; 0: the newest word on each asset
+    stocks: bool = field(default=True)  # whether symbols can be stocks
+
+
+PRICES = Stream(
+    name="prices",
+    scope="read:prices",
+    describes="collected prices; with the channel `ticks` those of the exchange too",
+    update="price_update",
+    records=(Price,),
+    fields={
+        **{name: name for name in PRICE_DATA},
+        "price": "price_usd",
+        "volume": "volume_24h",
+        "change": "change_24h",
+        "change_percent": "change_percent_24h",
+    },
+    channels=("ticks",),
+    stocks=False,
+)
+NEWS = Stream(
+    name="news",
+    scope="read:news",
+    describes="articles, filings and posts; symbols are those that a text mentions",
+    update="news_update",
+    records=(Article, Post),
+    fields={name: name for name in NewsData.model_fields},
+    texts=20,
+)
+SENTIMENT = Stream(
+    name="sentiment",
+    scope="read:sentiment",
+    describes="what many texts say of a coin or a stock, over 24 hours",
+    update="sentiment_update",
+    records=(),
+    fields={name: name for name in SentimentData.model_fields},
+)
+STREAMS: Mapping[str, Stream] = {one.name: one for one in (PRICES, NEWS, SENTIMENT)}

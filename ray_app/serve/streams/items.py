@@ -1,0 +1,109 @@
+"""One event as clients get it, and what is sent of it. Clients that want the same share what was encoded once."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from ray_app.serve.wire import dumps
+
+Form = Literal["frames", "batches", "sse"]
+MOST_IN_FRAME = 100  # messages of a batch
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """One numbered event. `whole` is for keys marked internal; `open_` for others, None: not for them at all.
+
+    `assets`: whom it is about, by id or ticker; None: it concerns everybody. `about`: what it is a word on (an asset, a
+    text), and `rank` the time of that word, where the newest is part of a snapshot. `size`: bytes, about.
+    """
+
+    number: int
+    type: str
+    whole: Mapping[str, Any]
+    open_: Mapping[str, Any] | None
+    assets: frozenset[str] | None
+    about: str | None = None
+    rank: datetime | None = None
+    size: int = 0
+    _entries: dict[tuple[frozenset[str] | None, bool], str | None] = field(default_factory=dict)
+
+    def entry(self, fields: frozenset[str] | None, internal: bool) -> str | None:
+        """As a JSON object without type and cursor; None when such a key may not have it."""
+        place = (fields, internal)
+        if place not in self._entries:
+            body = self.whole if internal else self.open_
+            if body is not None and fields is not None and "data" in body:
+                body = {**body, "data": {k: v for k, v in body["data"].items() if k in fields}}
+            self._entries[place] = None if body is None else dumps(body).decode()
+        return self._entries[place]
+
+    def message(self, view: "View") -> str | None:
+        """As a JSON object; None when it is not for this view."""
+        if not view.wants(self.assets):
+            return None
+        entry = self.entry(view.fields, view.internal)
+        return None if entry is None else f'{{"type":"{self.type}",{entry[1:-1]},"cursor":{self.number}}}'
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What of a stream a client gets, and in which form. `everything`: of all assets, else of these."""
+
+    everything: bool = False
+    assets: frozenset[str] = frozenset()
+    fields: frozenset[str] | None = None
+    internal: bool = False
+    form: Form = "frames"
+
+    def wants(self, assets: frozenset[str] | None) -> bool:
+        return self.everything or (
+            bool(self.assets) if assets is None else not self.assets.isdisjoint(assets)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """What is sent together: texts of WebSocket frames, or bytes of an event stream; shared among clients."""
+
+    payloads: tuple[str | bytes, ...]
+    messages: int
+    size: int
+
+
+def frames_of(view: View, items: Iterable[Item]) -> Frames | None:
+    """These items for a view; None when there is nothing for it in them."""
+    found = [(one, text) for one in items if (text := one.message(view)) is not None]
+    if not found:
+        return None
+    if view.form == "sse":
+        return sse_frames([(one.type, one.number, text) for one, text in found])
+    return text_frames([text for _, text in found], view.form)
+
+
+def text_frames(texts: Sequence[str], form: Form) -> Frames:
+    """Messages of a WebSocket: one a frame, or many as a JSON list."""
+    payloads: tuple[str, ...] = tuple(texts)
+    if form == "batches":
+        parts = (texts[n : n + MOST_IN_FRAME] for n in range(0, len(texts), MOST_IN_FRAME))
+        payloads = tuple(f"[{','.join(part)}]" for part in parts)
+    return Frames(payloads, len(texts), sum(map(len, payloads)))
+
+
+def sse_frames(messages: Sequence[tuple[str, int | None, str]]) -> Frames:
+    """Server-sent events: (type, cursor if it has one, JSON). The JSON has no line breaks."""
+    lines = []
+    for kind, number, body in messages:
+        place = "" if number is None else f"id: {number}\n"
+        lines.append(f"event: {kind}\n{place}data: {body}\n\n")
+    payload = "".join(lines).encode()
+    return Frames((payload,), len(messages), len(payload))
+
+
+def framed(form: Form, message: Mapping[str, Any], cursor: int | None = None) -> Frames:
+    """A single message of ours; `cursor` is the id of a server-sent event."""
+    body = dumps(message).decode()
+    if form == "sse":
+        return sse_frames([(message["type"], cursor, body)])
+    return text_frames([body], form)

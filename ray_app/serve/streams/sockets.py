@@ -1,0 +1,266 @@
+"""The WebSockets: /ws/prices, /ws/news, /ws/sentiment. Pure ASGI, so that any server that speaks it will do.
+
+A problem of a message is an `error`, and the socket goes on. One that ends it is an `error` too, then a close with
+4000 + the HTTP status of its code. Other close codes: 4408 too slow, 1009 a message too large, 1012 a restart.
+"""
+
+import asyncio
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, ValidationError
+from starlette.requests import HTTPConnection
+
+from ray_app.model.errors import StoreUnavailable
+from ray_app.model.symbols import AmbiguousSymbol, UnknownSymbol
+from ray_app.observe.log import logger
+from ray_app.serve.auth import refused
+from ray_app.serve.problems import STATUS, Problem, invalid, plain_errors, problem_of
+from ray_app.serve.queries import Nothing, read_query
+from ray_app.serve.streams.declared import STREAMS, WS, Stream
+from ray_app.serve.streams.hub import Hub, restarting, told
+from ray_app.serve.streams.messages import CLIENT, Auth, ClientMessage, Ping, Subscribe, Unsubscribe
+from ray_app.serve.streams.outlet import Ending
+from ray_app.serve.streams.session import Session, cursor_of, listed
+from ray_app.serve.wire import dumps
+from ray_app.store.keys import Key
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+log = logger("streams")
+AUTH_SECONDS = 5.0
+LARGEST = 64 * 1024  # bytes of a client's message
+BURST, PER_SECOND = 50, 5.0  # messages of a client
+CLOSE_SECONDS = 10.0  # that a client may take to read its close frame
+
+
+class SocketQuery(Nothing):
+    """What a socket may be opened with. With `symbols` it is subscribed at once."""
+
+    symbols: str | None = Field(None, description="subscribe to these, separated by commas; * for all")
+    channels: str | None = Field(None, description="`ticks`: the exchange's prices too", max_length=100)
+    fields: str | None = Field(None, description="of `data`, only these", max_length=500)
+    after: str | None = Field(
+        None, description="with the first subscription: first what came after this cursor"
+    )
+    batch: bool = Field(False, description="several messages in a frame, as a JSON list")
+
+
+class Gone(Exception):
+    """The client has closed the socket."""
+
+
+class Sockets:
+    """The ASGI application of the application `streams-ws`."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        await receive()  # the wish to connect
+        path: str = scope["path"]
+        root: str = scope.get("root_path", "")
+        full = path if path.startswith(WS) else root + path  # servers differ in whether they cut the root off
+        stream = STREAMS.get(full.removeprefix(WS)) if full.startswith(WS) else None
+        await send({"type": "websocket.accept"})
+        await Socket(self._hub, stream, scope, receive, send).run()
+
+
+class Socket:
+    """One accepted socket."""
+
+    def __init__(
+        self, hub: Hub, stream: Stream | None, scope: "Scope", receive: "Receive", send: "Send"
+    ) -> None:
+        self._hub, self._stream, self._scope = hub, stream, scope
+        self._receive, self._send = receive, send
+        self._request_id = os.urandom(12).hex()
+        self._tokens, self._at = float(BURST), time.monotonic()
+        self._after: int | None = None  # from the query, for the first subscription
+
+    async def run(self) -> None:
+        """Until it is closed, by whomever."""
+        entered = False
+        try:
+            self._hub.enter()
+            entered = True
+            await self._serve()
+        except Gone:
+            pass
+        except Exception as error:  # noqa: BLE001  # whatever it is, the client is told in one form
+            await self._refuse(error)
+        finally:
+            if entered:
+                self._hub.left()
+
+    async def _serve(self) -> None:
+        if self._stream is None:
+            raise Problem(
+                "NOT_FOUND", "no such stream; there are " + ", ".join(WS + name for name in STREAMS)
+            )
+        query = read_query(SocketQuery, HTTPConnection(self._scope))
+        self._after = cursor_of(query.after) if query.after is not None else None
+        key, authorization, answers = await self._key()
+        if self._stream.scope not in key.scopes:
+            needed = {"scope": self._stream.scope, "has": sorted(key.scopes)}
+            raise Problem("INSUFFICIENT_SCOPE", f"this key lacks the scope {self._stream.scope}", needed)
+        await self._hub.limits.take(key)
+        form: Any = "batches" if query.batch else "frames"
+        session = Session(self._hub, self._stream, key, authorization, form, self._request_id)
+        self._hub.admit(key, session)
+        try:
+            await session.open()
+            if answers is not None:
+                session.acknowledge("auth", answers.id)
+            await self._both(session, query)
+        finally:
+            session.leave()
+            self._hub.dismiss(key, session)
+        assert session.outlet.ending is not None
+        await self._close(session.outlet.ending)
+
+    async def _key(self) -> tuple[Key, bytes, Auth | None]:
+        """Who it is, by the header or the first message. Raises Problem."""
+        sent = next((value for name, value in self._scope["headers"] if name == b"authorization"), None)
+        if sent is not None:
+            return await self._hub.ring.find(sent), sent, None
+        try:
+            async with asyncio.timeout(AUTH_SECONDS):
+                message = await self._next()
+        except TimeoutError:
+            raise Problem("INVALID_API_KEY", f"no key within {AUTH_SECONDS:.0f} s") from None
+        if not isinstance(message, Auth):
+            raise refused()
+        said = b"Bearer " + message.api_key.encode()
+        return await self._hub.ring.find(said), said, message
+
+    async def _both(self, session: Session, query: SocketQuery) -> None:
+        """Read and write until one of them is over."""
+        reading = asyncio.create_task(self._reading(session, query))
+        writing = asyncio.create_task(self._writing(session))
+        dropped = asyncio.create_task(session.outlet.dropped())
+        tasks = [reading, writing, dropped]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if session.outlet.ending is not None and not dropped.done():  # what was said before it, first
+                await asyncio.wait(
+                    [writing, dropped], return_when=asyncio.FIRST_COMPLETED, timeout=CLOSE_SECONDS
+                )
+        finally:
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        if session.outlet.ending is None:
+            raise next((r for r in results if isinstance(r, Exception)), Gone())
+
+    async def _writing(self, session: Session) -> None:
+        send, outlet = self._send, session.outlet
+        while (frames := await outlet.next()) is not None:
+            try:
+                for payload in frames.payloads:
+                    await send({"type": "websocket.send", "text": payload})
+            except Exception as error:  # each server says in its own way that the client has gone
+                raise Gone from error
+            outlet.sent()
+
+    async def _reading(self, session: Session, query: SocketQuery) -> None:
+        if query.symbols is not None:
+            first = Subscribe(
+                action="subscribe",
+                symbols=None if query.symbols.strip() == "*" else listed(query.symbols),
+                channels=listed(query.channels),
+                fields=listed(query.fields),
+            )
+            await self._answered(session, first, ends=True)
+        while session.outlet.ending is None:
+            try:
+                message = await self._next()
+            except Problem as problem:
+                if problem.code not in ("VALIDATION_ERROR", "CURSOR_INVALID"):
+                    session.refuse(problem, _ending(problem))
+                else:
+                    session.problem(problem)
+                continue
+            await self._answered(session, message)
+
+    async def _answered(self, session: Session, message: ClientMessage, *, ends: bool = False) -> None:
+        """Do what a message asks; `ends`: what is wrong with it ends the socket."""
+        try:
+            await self._do(session, message)
+        except (Problem, UnknownSymbol, AmbiguousSymbol, StoreUnavailable) as error:
+            problem = problem_of(error)
+            if ends or problem.code == "SERVICE_UNAVAILABLE":
+                session.refuse(problem, _ending(problem))
+            else:
+                session.problem(problem, message.id)
+
+    async def _do(self, session: Session, message: ClientMessage) -> None:
+        match message:
+            case Subscribe():
+                after, self._after = message.after if message.after is not None else self._after, None
+                await session.subscribe(
+                    message.symbols, message.channels or (), message.fields, after,
+                    batch=message.batch, answers=message.id,
+                )  # fmt: skip
+            case Unsubscribe():
+                await session.unsubscribe(message.symbols, message.channels, message.id)
+            case Ping():
+                session.acknowledge("ping", message.id)
+            case Auth():
+                raise invalid("this socket has a key already; open another one for another key")
+
+    async def _next(self) -> ClientMessage:
+        """The client's next message. Raises Gone; Problem for one that cannot be read, or too many of them."""
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect":
+            raise Gone
+        text, data = message.get("text"), message.get("bytes")
+        if len(text or data or "") > LARGEST:
+            raise Problem("PAYLOAD_TOO_LARGE", f"a message may have {LARGEST} bytes")
+        self._spend()
+        if text is None:
+            raise invalid("messages are JSON objects in text frames")
+        try:
+            return CLIENT.validate_json(text)
+        except ValidationError as error:
+            raise invalid(
+                "the message is not valid; action is one of auth, subscribe, unsubscribe, ping",
+                errors=plain_errors(error.errors(include_input=False, include_url=False))[:10],
+            ) from None
+
+    def _spend(self) -> None:
+        now = time.monotonic()
+        self._tokens = min(float(BURST), self._tokens + (now - self._at) * PER_SECOND) - 1
+        self._at = now
+        if self._tokens < 0:
+            limit = {"limit": "messages", "messages": BURST, "per_second": PER_SECOND}
+            raise Problem("RATE_LIMIT_EXCEEDED", "too many messages on one socket", limit)
+
+    async def _refuse(self, error: Exception) -> None:
+        problem = problem_of(error)
+        if problem.code == "INTERNAL_ERROR":
+            log.error("socket %s failed", self._request_id, exc_info=error)
+        message = told(problem, self._request_id, self._hub.clock.now())
+        restarts = problem.message == restarting().message
+        ending = Ending(1012, "restart; try again") if restarts else _ending(problem)
+        await self._close(ending, dumps(message).decode())
+
+    async def _close(self, ending: Ending, message: str | None = None) -> None:
+        """Say why and close; a client that does not read is not waited for."""
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                if message is not None:
+                    await self._send({"type": "websocket.send", "text": message})
+                closing = {"type": "websocket.close", "code": ending.code, "reason": ending.reason[:120]}
+                await self._send(closing)
+        except Exception as error:  # noqa: BLE001  # it is gone already, each server says so in its own way
+            log.debug("socket %s was gone before its end: %r", self._request_id, error)
+
+
+def _ending(problem: Problem) -> Ending:
+    """Where a problem ends a socket: 4000 and the HTTP status of its code."""
+    if problem.code == "PAYLOAD_TOO_LARGE":
+        return Ending(1009, problem.message)
+    return Ending(4000 + STATUS[problem.code], problem.code)
