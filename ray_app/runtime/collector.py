@@ -27,6 +27,7 @@ from ray_app.model.quota import Turns
 from ray_app.model.timerange import TimeRange
 from ray_app.observe.log import logger
 from ray_app.runtime.advanced import AdvancedScoring
+from ray_app.runtime.aggregating import Aggregating
 from ray_app.runtime.feeds import listenings
 from ray_app.runtime.keeper import FarTurns
 from ray_app.runtime.linking import Linking
@@ -83,6 +84,7 @@ class Shard:
         scoring = Scoring(self.node, lease, self._members, self._wall)
         building = await self._builds()
         advanced = self._advanced(lease)
+        aggregating = Aggregating(self.node, self.owner, self._wall, relay.wake)
 
         def committed() -> None:
             relay.wake()
@@ -94,7 +96,7 @@ class Shard:
         books = LeasedBooks(self.node, lease, committed)
         await self._recover(books)
         jobs: list[Callable[[], Coroutine[Any, Any, None]]]
-        jobs = [self._renewing, relay.run, linking.run, scoring.run]
+        jobs = [self._renewing, relay.run, linking.run, scoring.run, aggregating.run]
         if building is not None:
             jobs.append(building.run)
         jobs += [advanced.run] if advanced is not None else []

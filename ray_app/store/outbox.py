@@ -4,15 +4,16 @@ The number is the cursor that stream clients hold. It lives in SQL, so it surviv
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, func, insert, select, update
 
 from ray_app.model.collected import Lease
 from ray_app.store import leases
-from ray_app.store.engine import Database
+from ray_app.store.engine import Database, dumps
 from ray_app.store.tables import outbox
 
 
@@ -28,6 +29,15 @@ class Event:
 class Outbox:
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def add(
+        self, topic: str, events: Sequence[Mapping[str, Any]], received_at: datetime, lease: Lease
+    ) -> None:
+        """Announce what is worked out and not collected; records are announced by their commit. Raises Fenced."""
+        async with self._database.write() as connection:
+            await leases.check(connection, lease)
+            row = {"topic": topic, "events": dumps(list(events)), "count": len(events)}
+            await connection.execute(insert(outbox).values(**row, received_at=received_at))
 
     async def waiting(self) -> bool:
         """Whether some row has no number yet."""

@@ -18,6 +18,7 @@ from ray_app.process.features.catalogue import FEATURES as FEATURE_LIST
 from ray_app.process.features.catalogue import GROUPS
 from ray_app.process.indicators.catalogue import OUTPUTS
 from ray_app.process.indicators.signals import SIGNALS
+from ray_app.serve.streams.declared import CLOSES, SSE, STREAMS, WS
 from ray_app.settings import PREFIX, Settings
 from ray_app.sources import all_sources, kraken
 from ray_app.sources.coingecko import SOURCE as COINGECKO
@@ -25,11 +26,11 @@ from ray_app.store.tables import FACTS
 from tests.architecture.modules import REPO
 from tests.architecture.test_layers import EVERYTHING, MAY_IMPORT
 
-README, OPERATE, ARCHITECTURE, SOURCES, DATA, INDICATORS, FEATURES = (
+README, OPERATE, ARCHITECTURE, SOURCES, DATA, INDICATORS, FEATURES, STREAMING = (
     REPO / name
     for name in (
         "README.md", "docs/operate.md", "docs/architecture.md", "docs/add-a-source.md", "docs/data.md",
-        "docs/indicators.md", "docs/features.md",
+        "docs/indicators.md", "docs/features.md", "docs/streams.md",
     )
 )  # fmt: skip
 ENV_EXAMPLE = REPO / ".env.example"
@@ -238,6 +239,21 @@ def example() -> str:
     return "```python\n" + "\n\n".join(inspect.getsource(one) for one in EXAMPLE) + "```\n"
 
 
+def streams_of_events() -> str:
+    titles = ("Stream", "WebSocket", "Server-sent events", "Scope", "Tells", "`fields`")
+    lines = []
+    for one in STREAMS.values():
+        places = (f"`{WS}{one.name}`", f"`{SSE}{one.name}`", f"`{one.scope}`")
+        lines.append(
+            (one.name, *places, one.describes, ", ".join(f"`{name}`" for name in sorted(one.fields)))
+        )
+    return rows(titles, lines)
+
+
+def closes_table() -> str:
+    return rows(("Code", "When"), ((str(code), meaning) for code, meaning in CLOSES.items()))
+
+
 def indicators_table() -> str:
     """One table per family."""
     titles = ("Column", "Formula", "Inputs", "Unit", "Lookback", "Memory")
@@ -310,6 +326,8 @@ MADE: dict[tuple[Path, str], Callable[[], str]] = {
     (FEATURES, "features"): features_table,
     (INDICATORS, "signals"): signals_table,
     (INDICATORS, "oracles"): oracles_table,
+    (STREAMING, "streams"): streams_of_events,
+    (STREAMING, "closes"): closes_table,
 }
 
 

@@ -21,7 +21,10 @@ from ray_app.model.source import Plan, Recheck, Source, Stream
 from ray_app.model.symbols import load_registry
 from ray_app.serve.gateway import Parts, build_app
 from ray_app.serve.problems import STATUS
+from ray_app.serve.queries import parameters
 from ray_app.serve.rest.documents import document
+from ray_app.serve.streams.declared import SSE, STREAMS
+from ray_app.serve.streams.sse import EventsQuery
 from ray_app.settings import NOT_SETTINGS, PREFIX, Settings
 from ray_app.simulator import __main__ as simulator
 from ray_app.store.store import Store
@@ -44,7 +47,7 @@ FENCED = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FOLDERS = ("ray_app/", "tests/", "docs/", "jobs/", "benchmarks/", ".ci/")
 FILE = re.compile(r"[\w-]+\.(py|md|yaml|csv|toml|sh)|Makefile|\.env\.example")
 ROUTE = re.compile(
-    r"(?:^|(?<=[\s'\"`(])|(?<=:8000))(/(?:api/v1/[^\s'\"`?)]*|health|ready|metrics|docs|openapi\.json)(?![\w./]))(?:\?([^\s'\"`]*))?"
+    r"(?:^|(?<=[\s'\"`(])|(?<=:8000))(/(?:api/v1/[^\s'\"`?)]*|health|ready|metrics|docs|openapi\.json|asyncapi\.json)(?![\w./]))(?:\?([^\s'\"`]*))?"
 )
 OF_ONE_MACHINE = re.compile(r"(?<![\w.:/*])/(?:work|tmp|home|root|Users|mnt|opt|srv)/")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
@@ -98,11 +101,11 @@ def wrong_commands(text: str) -> list[str]:
 
 @cache
 def interface() -> dict[str, Any]:
-    """The gateway's OpenAPI paths; its store is never opened."""
+    """The gateway's OpenAPI paths, and the event streams; its store is never opened."""
     given: dict[str, Any] = {"redis": None, "clock": SystemClock(), "simulated": True, "release": "docs"}
     app = build_app(Parts(store=Store("sqlite+aiosqlite://", "raw"), registry=load_registry(), **given))
     paths: dict[str, Any] = document(app)["paths"]
-    return paths
+    return paths | {SSE + name: {"get": {"parameters": parameters(EventsQuery)}} for name in STREAMS}
 
 
 def template(path: str) -> str | None:

@@ -1,4 +1,4 @@
-"""/openapi.json and /docs: what the interface is, from the routes themselves. No key, no outside host."""
+"""/openapi.json, /asyncapi.json and /docs: what the interface is, from the code itself. No key, no outside host."""
 
 import json
 from html import escape
@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, Response
 from ray_app.serve.node import Node
 from ray_app.serve.problems import STATUS
 from ray_app.serve.routes import NEEDS, get
+from ray_app.serve.streams import asyncapi
 from ray_app.serve.wire import dumps
 
 JSON = "application/json"
@@ -39,13 +40,17 @@ STYLE = (
 )
 
 
-def add(app: FastAPI, node: Node) -> None:  # noqa: ARG001 - every module of routes has this form
+def add(app: FastAPI, node: Node) -> None:
     async def openapi(request: Request) -> Response:  # noqa: ARG001 - a route's form
         return Response(dumps(document(app)), media_type=JSON)
 
     async def docs(request: Request) -> Response:  # noqa: ARG001 - a route's form
         return HTMLResponse(page(document(app)))
 
+    async def streams(request: Request) -> Response:  # noqa: ARG001 - a route's form
+        return Response(dumps(asyncapi.document(node.parts.release)), media_type=JSON)
+
+    get(app, "/asyncapi.json", streams, scope=None, summary="The streams as an AsyncAPI document")
     get(app, "/openapi.json", openapi, scope=None, summary="This interface as an OpenAPI document")
     get(app, "/docs", docs, scope=None, summary="This interface for people", media_type="text/html")
 
@@ -99,7 +104,8 @@ def page(document: dict[str, Any]) -> str:
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
         f"<h1>{title}</h1><p>{about}</p>"
         "<p>Send <code>Authorization: Bearer KEY</code>. "
-        "As a document: <a href='/openapi.json'>/openapi.json</a>.</p>"
+        "As a document: <a href='/openapi.json'>/openapi.json</a>; "
+        "the streams: <a href='/asyncapi.json'>/asyncapi.json</a>.</p>"
         f"{''.join(sections)}</html>"
     )
 

@@ -9,6 +9,18 @@ from ray_app.serve.streams.making import PRICE_DATA
 from ray_app.serve.streams.messages import NewsData, SentimentData
 
 WS, SSE = "/ws/", "/api/v1/stream/"
+CLOSES: Mapping[int, str] = {
+    1009: "a message of the client's is larger than 64 KiB",
+    1012: "the replica restarts: come back after the time that the reason names, with the last cursor",
+    4400: "CURSOR_INVALID or AMBIGUOUS_SYMBOL in the address",
+    4401: "no key within 5 seconds, a wrong one, or one that has ended meanwhile",
+    4403: "the key lacks the scope, or may have nothing of the stream by its licence",
+    4404: "no such stream, or an unknown symbol in the address",
+    4408: "the client read too slowly: resume after the last cursor that it has",
+    4422: "a parameter in the address is wrong",
+    4429: "too many requests, connections of the key, or messages; the error names the limit",
+    4503: "the replica has all the connections that it takes, or the store does not answer: try again",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class Making:
         if "interval" in record:
             return self._ended(event)
         if "delete" in record:
-            return _deleted(event)
+            return self._deleted(event)
         return self._item(event)
 
     def _item(self, event: Event) -> Item | None:
@@ -109,12 +109,12 @@ class Making:
             size=200 + sum(map(len, partitions)),
         )
 
-
-def _deleted(event: Event) -> Item:
-    stream, feed = event.record["series"]
-    name = text_name(stream, feed, event.record["delete"])
-    body = {"id": name, "reason": str(event.record["reason"])}
-    return Item(event.number, "delete", body, body, None, about=name, size=200)
+    def _deleted(self, event: Event) -> Item:
+        stream, feed = event.record["series"]
+        name = text_name(stream, feed, event.record["delete"])
+        body = {"id": name, "reason": str(event.record["reason"])}
+        open_ = None if self._closed(stream, feed) else body
+        return Item(event.number, "delete", body, open_, None, about=name, size=200)
 
 
 def text_name(stream: str, feed: str, item: str) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 
 from ray_app.serve.datasets import left_out, restricted
 from ray_app.serve.problems import Problem, invalid
+from ray_app.serve.streams.asked import MOST_SYMBOLS
 from ray_app.serve.streams.declared import Stream
 from ray_app.serve.streams.hub import Hub, told
 from ray_app.serve.streams.items import Form, Frames, Item, View, framed, sse_frames, text_frames
-from ray_app.serve.streams.messages import MOST_SYMBOLS
 from ray_app.serve.streams.outlet import Ending, Outlet
 from ray_app.serve.wire import text
 from ray_app.store.keys import Key
@@ -222,7 +222,7 @@ class Session:
         return framed(self._view.form, message, cursor)
 
     def _warning(self) -> Frames:
-        said = "you read too slowly: half of your queue is full; when it is full the connection is closed with 4408"
+        said = "you read too slowly: half of your queue is full; when it is full you are closed with 4408"
         message = {"type": "warning", "code": "SLOW_CLIENT", "message": said}
         return self._framed(message | {"timestamp": self.hub.clock.now()})
 

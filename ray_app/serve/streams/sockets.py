@@ -18,9 +18,9 @@ from ray_app.observe.log import logger
 from ray_app.serve.auth import refused
 from ray_app.serve.problems import STATUS, Problem, invalid, plain_errors, problem_of
 from ray_app.serve.queries import Nothing, read_query
+from ray_app.serve.streams.asked import CLIENT, Auth, ClientMessage, Ping, Subscribe, Unsubscribe
 from ray_app.serve.streams.declared import STREAMS, WS, Stream
 from ray_app.serve.streams.hub import Hub, restarting, told
-from ray_app.serve.streams.messages import CLIENT, Auth, ClientMessage, Ping, Subscribe, Unsubscribe
 from ray_app.serve.streams.outlet import Ending
 from ray_app.serve.streams.session import Session, cursor_of, listed
 from ray_app.serve.wire import dumps

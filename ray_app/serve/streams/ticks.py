@@ -7,8 +7,6 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from redis.asyncio import Redis
-
 from ray_app.model.clock import Clock
 from ray_app.model.errors import StoreUnavailable
 from ray_app.model.symbols import Registry
@@ -17,6 +15,7 @@ from ray_app.serve.datasets import Dataset, Datasets
 from ray_app.serve.streams.items import Frames, Item, View, sse_frames, text_frames
 from ray_app.serve.streams.making import exact, moment
 from ray_app.serve.streams.outlet import Outlet
+from ray_app.store.allowance import Redis
 from ray_app.store.hot import Passing
 
 log = logger("streams")

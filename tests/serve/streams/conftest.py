@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
+import jsonschema
 import pytest
 import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
@@ -18,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from ray_app.model.clock import SystemClock
 from ray_app.runtime.relay import Relay
 from ray_app.serve.streams.app import Streams, build_events, build_sockets
+from ray_app.serve.streams.asyncapi import document
 from ray_app.serve.streams.hub import Hub
 from ray_app.serve.streams.messages import SERVER
 from tests.serve.conftest import Running, at
@@ -98,6 +100,23 @@ async def relay(running: Running, redis: Any) -> None:
     await redis.round()
 
 
+def check(message: dict[str, Any]) -> None:
+    """Hold a message against what is declared of its type, and against the document."""
+    SERVER.validate_python(message)
+    CHECKS[message["type"]].validate(message)
+
+
+def _checks() -> dict[str, Any]:
+    made = document("test")["components"]
+    return {
+        name: jsonschema.Draft202012Validator({"$ref": one["payload"]["$ref"], "components": made})
+        for name, one in made["messages"].items()
+    }
+
+
+CHECKS = _checks()
+
+
 @dataclass
 class Client:
     """A client of a socket. Every message is held against the declared form of its type."""
@@ -113,7 +132,7 @@ class Client:
         async with asyncio.timeout(seconds):
             while True:
                 message: dict[str, Any] = json.loads(await self.socket.recv())
-                SERVER.validate_python(message)
+                check(message)
                 self.seen.append(message)
                 if message["type"] != "heartbeat" or "heartbeat" in types:
                     assert not types or message["type"] in types, message
@@ -165,7 +184,7 @@ class Events:
                 if "data" not in event:
                     continue
                 message: dict[str, Any] = json.loads(event["data"])
-                SERVER.validate_python(message)
+                check(message)
                 assert event["event"] == message["type"]
                 if message["type"] != "heartbeat" or "heartbeat" in types:
                     assert not types or message["type"] in types, message
