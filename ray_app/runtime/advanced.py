@@ -31,7 +31,7 @@ from ray_app.model.quota import next_month
 from ray_app.observe.log import logger
 from ray_app.process.linking import LINKER
 from ray_app.process.sentiment.advanced import Rating
-from ray_app.process.sentiment.kinds import NO_OPINION
+from ray_app.process.sentiment.opinions import NO_OPINION
 from ray_app.process.sentiment.scores import Reason
 from ray_app.runtime.advising import Advising, nothing_to_read
 from ray_app.runtime.opening import Advanced, Node

@@ -7,7 +7,7 @@ from typing import Any
 from ray_app.model.money import Spending, dollars
 from ray_app.observe.metrics import MoneyFigures
 from ray_app.process.linking import LINKER
-from ray_app.process.sentiment.kinds import NO_OPINION
+from ray_app.process.sentiment.opinions import NO_OPINION
 from ray_app.serve.node import Node
 from ray_app.store.advanced import LATELY, Worth
 from ray_app.store.linked import KINDS

@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from ray_app.model.dataset import Dataset
 from ray_app.model.errors import StoreUnavailable
 from ray_app.model.symbols import UnknownSymbol
 from ray_app.observe.log import logger
 from ray_app.process.linking_forms import forms
 from ray_app.serve.auth import KeyRing, WallTime
-from ray_app.serve.datasets import Dataset, Datasets
+from ray_app.serve.datasets import Datasets
 from ray_app.serve.limits import Limits
 from ray_app.serve.parts import Parts
 from ray_app.serve.problems import Problem, unavailable

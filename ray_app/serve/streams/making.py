@@ -8,11 +8,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from ray_app.model.dataset import Dataset
 from ray_app.model.errors import StoreUnavailable
 from ray_app.model.records import Price
 from ray_app.model.symbols import Registry
 from ray_app.observe.log import logger
-from ray_app.serve.datasets import Dataset, Datasets
+from ray_app.serve.datasets import Datasets
 from ray_app.serve.streams.items import Item
 from ray_app.store.outbox import Event
 from ray_app.store.reading import Fact

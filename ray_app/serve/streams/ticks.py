@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ray_app.model.clock import Clock
+from ray_app.model.dataset import Dataset
 from ray_app.model.errors import StoreUnavailable
 from ray_app.model.symbols import Registry
 from ray_app.observe.log import logger
-from ray_app.serve.datasets import Dataset, Datasets
+from ray_app.serve.datasets import Datasets
 from ray_app.serve.streams.items import Frames, Item, View, sse_frames, text_frames
 from ray_app.serve.streams.making import exact, moment
 from ray_app.serve.streams.outlet import Outlet
