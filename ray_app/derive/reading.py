@@ -54,7 +54,7 @@ class Loaded:
     """What `compute` takes, by symbol."""
 
     shared: Shared
-    inputs: Mapping[str, Inputs]
+    inputs: dict[str, Inputs]
 
 
 def of_symbols(registry: Registry, datasets: Iterable[Dataset]) -> dict[str, Of]:
