@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CODE := $(wildcard ray_app jobs tests benchmarks)
 
-.PHONY: help setup demo run check format test test-fast servers bench soak train-sentiment clean
+.PHONY: help setup demo run check format test test-fast servers bench soak kills train-sentiment clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ bench: setup servers ## Run the benchmarks and print their figures (PART="quota 
 soak: setup ## Thirty simulated days over every source with faults and kills, three with every stream (DAYS=, FINE=, SEED=)
 	$(BIN)/python -m tests.soak --days $(or $(DAYS),30) --seed $(or $(SEED),1) --quick
 	$(BIN)/python -m tests.soak --days $(or $(FINE),3) --seed $(or $(SEED),1)
+
+kills: setup ## Kill processes of a node while clients read its streams: each gets every event once (KILLS=200, CLIENTS=100)
+	$(BIN)/python -m tests.kills --kills $(or $(KILLS),200) --clients $(or $(CLIENTS),100) --seed $(or $(SEED),1)
 
 train-sentiment: setup ## Train the embedded model's head on labelled files (SETS="a.csv b.txt", OUT=head.json)
 	@[ -n "$(SETS)" ] && [ -n "$(OUT)" ] || { echo 'train-sentiment: say SETS="labelled files" OUT=head.json' >&2; exit 1; }

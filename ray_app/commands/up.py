@@ -97,6 +97,7 @@ def ray_and_serve(settings: Settings, say: Say) -> Iterator[str]:
     say("starting Ray")
     import ray
 
+    allow_open_files()
     leave_agent_port()
     folder = own_folder(settings.port)
     address_file = folder / "ray_current_cluster"
@@ -126,6 +127,15 @@ def ray_and_serve(settings: Settings, say: Say) -> Iterator[str]:
                 serve.shutdown()  # type: ignore[no-untyped-call]  # untyped in Ray
         address_file.unlink(missing_ok=True)
         ray.shutdown()
+
+
+def allow_open_files() -> None:
+    """As many as this machine allows: each open stream is one, and many systems begin with 1,024."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def own_folder(port: int) -> Path:

@@ -46,7 +46,12 @@ class _Streaming:
         self._parts = await open_parts()
 
 
-@serve.deployment(name="Sockets", max_ongoing_requests=OPEN_STREAMS, ray_actor_options={"num_cpus": 0.1})
+@serve.deployment(
+    name="Sockets",
+    max_ongoing_requests=OPEN_STREAMS,
+    max_surge_percent=100,  # the new one first: sockets of the old one are sent there
+    ray_actor_options={"num_cpus": 0.1},
+)
 @serve.ingress()
 class Sockets(_Streaming):
     """The WebSockets. An open one takes a slot, so that they never stand in the way of plain requests."""
@@ -55,7 +60,12 @@ class Sockets(_Streaming):
         return build_sockets(self._parts, owned=True, draining=draining)
 
 
-@serve.deployment(name="EventStreams", max_ongoing_requests=OPEN_STREAMS, ray_actor_options={"num_cpus": 0.1})
+@serve.deployment(
+    name="EventStreams",
+    max_ongoing_requests=OPEN_STREAMS,
+    max_surge_percent=100,
+    ray_actor_options={"num_cpus": 0.1},
+)
 @serve.ingress()
 class EventStreams(_Streaming):
     """The server-sent events."""

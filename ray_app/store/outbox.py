@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy import Select, insert, select, update
 
 from ray_app.model.collected import Lease
 from ray_app.store import leases
@@ -87,10 +87,8 @@ class Outbox:
 
     async def before(self, topic: str, moment: datetime) -> int:
         """The highest number that was received before `moment`; 0 when there is none."""
-        query = select(func.max(outbox.c.first + outbox.c.count)).where(
-            outbox.c.topic == topic, outbox.c.received_at < moment
-        )
         async with self._database.read() as connection:
+            query = _last(topic).where(outbox.c.received_at < moment)
             return ((await connection.execute(query)).scalar() or 1) - 1
 
     async def received(self, topic: str, number: int) -> datetime | None:
@@ -107,7 +105,7 @@ class Outbox:
 
 
 def _last(topic: str) -> Select[Any]:
-    """The number that follows the last one, from the index alone: it is asked for all day."""
+    """The number that follows the last one, from the index: the outbox grows for years and is asked all day."""
     given = outbox.c.first + outbox.c.count
     query = select(given).where(outbox.c.topic == topic, outbox.c.first.is_not(None))
     return query.order_by(outbox.c.first.desc()).limit(1)

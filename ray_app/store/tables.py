@@ -115,6 +115,7 @@ outbox = table(
     ),  # number of the first event, without gaps per topic; given by the relay
     Column("received_at", Instant, nullable=False),
     Index("outbox_by_number", "topic", "first"),
+    Index("outbox_waiting", "first", "id"),  # of a million rows, those without a number
 )
 
 text_links = table(  # which coins and stocks a text speaks of was worked out, by which rules

@@ -138,7 +138,8 @@ async def test_events_of_articles_and_posts_become_one_topic(node: Open):
             await connection.execute(insert(outbox).values(**row, received_at=T0))
 
         def upgrade(sync: Any) -> None:
-            with Operations.context(MigrationContext.configure(sync)):
+            with Operations.context(MigrationContext.configure(sync)) as operations:
+                operations.drop_index("outbox_waiting", "outbox")
                 importlib.import_module("ray_app.store.migrations.versions.news_topic").upgrade()
 
         await connection.run_sync(upgrade)

@@ -7,7 +7,8 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from ray_app.model.dataset import Dataset
@@ -35,6 +36,7 @@ log = logger("streams")
 LOOK = 1.0  # seconds between looks round
 HEARTBEAT = 15.0  # seconds
 MOST_CONNECTIONS = 2_500  # of a replica
+MOST_WAITING = 200  # of them, those that have not said yet who they are
 OF_A_KEY = {"standard": 250, "premium": 1_250}  # connections, on one replica
 SPREAD = 5.0  # seconds over which the connections of a replica are ended, and come back
 SPREAD_EACH = 0.01  # but no more than so long for each of them
@@ -77,7 +79,7 @@ class Hub:
         makers: list[tuple[Stream, type[Making]]] = [(PRICES, Prices), (NEWS, News), (SENTIMENT, Sentiment)]
         self._topics = {stream.name: self._topic(stream, make) for stream, make in makers}
         self._connections: set[Connection] = set()
-        self._entered = 0
+        self._entered = self._waiting = 0
         self._of_key: Counter[str] = Counter()
         self._draining, self.leaving = draining, False
         self._tasks: list[asyncio.Task[None]] = []
@@ -125,6 +127,19 @@ class Hub:
 
     def left(self) -> None:
         self._entered -= 1
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """For a connection whose key is still to come. Raises Problem when too many wait: they cost nothing to open."""
+        if self._waiting >= MOST_WAITING:
+            raise unavailable(
+                "too many connections here have not said who they are; send the header", ["connections"]
+            )
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
 
     def admit(self, key: Key, connection: Connection) -> None:
         """Count a connection for its key. Raises Problem when the key has as many as it may. `dismiss` at the end."""

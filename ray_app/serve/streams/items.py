@@ -9,6 +9,7 @@ from ray_app.serve.wire import dumps
 
 Form = Literal["frames", "batches", "sse"]
 MOST_IN_FRAME = 100  # messages of a batch
+MOST_ENTRIES = 8  # ways of cutting one item that are kept
 
 
 @dataclass(slots=True, eq=False)
@@ -32,12 +33,15 @@ class Item:
     def entry(self, fields: frozenset[str] | None, internal: bool) -> str | None:
         """As a JSON object without type and cursor; None when such a key may not have it."""
         place = (fields, internal)
-        if place not in self._entries:
-            body = self.whole if internal else self.open_
-            if body is not None and fields is not None and "data" in body:
-                body = {**body, "data": {k: v for k, v in body["data"].items() if k in fields}}
-            self._entries[place] = None if body is None else dumps(body).decode()
-        return self._entries[place]
+        if place in self._entries:
+            return self._entries[place]
+        body = self.whole if internal else self.open_
+        if body is not None and fields is not None and "data" in body:
+            body = {**body, "data": {k: v for k, v in body["data"].items() if k in fields}}
+        entry = None if body is None else dumps(body).decode()
+        if len(self._entries) < MOST_ENTRIES:
+            self._entries[place] = entry
+        return entry
 
     def message(self, view: "View") -> str | None:
         """As a JSON object; None when it is not for this view."""

@@ -9,25 +9,33 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from ray_app.model.symbols import Registry
 from ray_app.model.texts import Article, Post
 from ray_app.process.linking import Linker
 from ray_app.process.sentiment.aggregate import Aggregate
 from ray_app.process.sentiment.opinions import kind_of, rounded
+from ray_app.serve.datasets import Datasets
 from ray_app.serve.sentiment import told
 from ray_app.serve.streams.items import Item
 from ray_app.serve.streams.making import Making, moment, text_name
 from ray_app.store.linked import LONGEST, words_in
 from ray_app.store.outbox import Event
+from ray_app.store.store import Store
 from ray_app.store.texts import EMPTY_EVENT
 
 COUNTS = ("likes", "replies", "shares", "views")
 ON_THE_LOOP = 5  # texts that are read for mentions between two turns of the loop
+MOST_FOUND = 10_000  # texts whose mentions are kept, for those who resume
 
 
 class News(Making):
     """Articles and posts."""
 
     first = 300
+
+    def __init__(self, store: Store, registry: Registry, datasets: Datasets) -> None:
+        super().__init__(store, registry, datasets)
+        self._found: dict[str, list[dict[str, Any]]] = {}
 
     @cached_property
     def _linker(self) -> Linker:
@@ -46,8 +54,8 @@ class News(Making):
         stream, feed = record["series"]
         item, at = str(record["item"]), moment(record["at"])
         post = "likes" in record
-        mentions = self._mentions(record)
         name = text_name(stream, feed, item)
+        mentions = self._mentions(f"{name}:{record['revision']}", record)
         data: dict[str, Any] = {
             "kind": "post" if post else "article",
             **self._terms(stream, feed),
@@ -91,13 +99,17 @@ class News(Making):
             "llm_allowed": bool(dataset and dataset.declared.get("llm_allowed", False)),
         }
 
-    def _mentions(self, record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _mentions(self, record_id: str, record: Mapping[str, Any]) -> list[dict[str, Any]]:
         """As linking finds them: it reads the same words of a text."""
+        if record_id in self._found:
+            return self._found[record_id]
         cut = {name: (record.get(name) or "")[:LONGEST] for name in ("summary", "body")}
         title, text = words_in({"title": record["title"], **cut})
         topics = tuple(filter(None, (record["topics"] or "").split("; ")))
         found = self._linker.mentions(title, text, topics, moment(record["at"]))
-        return [
+        if len(self._found) >= MOST_FOUND:
+            self._found.clear()
+        self._found[record_id] = [
             {
                 "symbol": self._tickers.get(one.asset, one.asset) if one.kind == "coin" else one.asset,
                 "asset": one.asset,
@@ -106,6 +118,7 @@ class News(Making):
             }
             for one in found
         ]
+        return self._found[record_id]
 
     @cached_property
     def _tickers(self) -> dict[str, str]:

@@ -127,8 +127,9 @@ class Socket:
         if sent is not None:
             return await self._hub.ring.find(sent), sent, None
         try:
-            async with asyncio.timeout(AUTH_SECONDS):
-                message = await self._next()
+            with self._hub.waiting():
+                async with asyncio.timeout(AUTH_SECONDS):
+                    message = await self._next()
         except TimeoutError:
             raise Problem("INVALID_API_KEY", f"no key within {AUTH_SECONDS:.0f} s") from None
         if not isinstance(message, Auth):

@@ -242,6 +242,22 @@ async def test_as_many_connections_as_a_key_and_a_replica_may_have(
         assert (answer.status_code, answer.json()["error"]["details"]["limit"]) == (429, "connections")
 
 
+async def test_those_without_a_key_take_no_place_from_others(streams: Begin, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(hub, "MOST_WAITING", 3)
+    node = await streams()
+    silent = [await node.socket(key=None) for _ in range(4)]
+    assert await silent[3].closed() == (4503, "SERVICE_UNAVAILABLE")
+    await (await node.socket()).subscribed()
+    await silent[0].say(action="auth", api_key=node.key)
+    await silent[0].next("ack")
+    assert await _waits(await node.socket(key=None))
+
+
+async def _waits(client: Client) -> bool:
+    await client.silent()
+    return True
+
+
 async def test_a_heartbeat_tells_the_place(hot: Node, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(hub, "HEARTBEAT", 0.2)
     monkeypatch.setattr(hub, "LOOK", 0.05)

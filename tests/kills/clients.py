@@ -1,0 +1,82 @@
+"""Clients of a stream that come back with their cursor, for ever, and write down every event that they get."""
+
+import asyncio
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
+
+PAUSE = 0.2  # seconds before a client comes back when nobody said how long
+
+
+@dataclass
+class Reader:
+    """One client: by WebSocket, or by server-sent events."""
+
+    address: str  # host:port
+    key: str
+    sockets: bool
+    events: list[tuple[int, str]] = field(default_factory=list)  # cursor, and what it was
+    begun: int | None = None  # the cursor after which it began
+    closes: list[int] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    came_back: int = 0
+
+    @property
+    def place(self) -> int | None:
+        return self.events[-1][0] if self.events else self.begun
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await (self._socket() if self.sockets else self._stream())
+            except (WebSocketException, httpx.HTTPError, OSError, TimeoutError, EOFError) as error:
+                self.errors.append(repr(error)[:200])
+            self.came_back += 1
+            await asyncio.sleep(PAUSE)
+
+    async def _socket(self) -> None:
+        place = "" if self.place is None else f"&after={self.place}"
+        url = f"ws://{self.address}/ws/prices?symbols=*{place}"
+        headers = {"Authorization": f"Bearer {self.key}"}
+        async with connect(url, additional_headers=headers, compression=None, open_timeout=20) as socket:
+            try:
+                async for text in socket:
+                    self._take(json.loads(text))
+            finally:
+                with suppress(Exception):
+                    await socket.close()
+                self.closes.append(socket.close_code or 0)
+
+    async def _stream(self) -> None:
+        headers = {"Authorization": f"Bearer {self.key}"}
+        if self.place is not None:
+            headers["Last-Event-ID"] = str(self.place)
+        async with (
+            httpx.AsyncClient(base_url=f"http://{self.address}", timeout=httpx.Timeout(20, read=25)) as http,
+            http.stream("GET", "/api/v1/stream/prices", headers=headers) as answer,
+        ):
+            answer.raise_for_status()
+            async for line in answer.aiter_lines():
+                if line.startswith("data: "):
+                    self._take(json.loads(line[6:]))
+
+    def _take(self, message: dict[str, Any]) -> None:
+        kind = message["type"]
+        if kind == "ack" and self.begun is None:
+            self.begun = message["cursor"]
+        elif kind in ("price_update", "interval_complete", "gap"):
+            self.events.append((message["cursor"], told(message)))
+        elif kind == "error":
+            self.errors.append(f"{message['error']['code']}: {message['error']['message']}")
+
+
+def told(message: dict[str, Any]) -> str:
+    """What a message says, in a form to compare."""
+    if message["type"] == "price_update":
+        return f"{message['id']} {message['slot']} {message['revision']} {message['data']['price_usd']}"
+    return f"{message['type']} {message['from']}"
