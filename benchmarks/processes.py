@@ -41,6 +41,46 @@ def seen(pid: int) -> Seen | None:
     return Seen(pid, int(rest[19]), int(rest[1]), int(rest[3]), rest[0])
 
 
+class Spent:
+    """Processor time of this process and of all below it, also of those that end meanwhile, up to one look."""
+
+    def __enter__(self) -> "Spent":
+        self._ended = threading.Event()
+        self._before = worked(os.getpid())
+        self._last = dict(self._before)
+        self._looking = threading.Thread(target=self._look)
+        self._looking.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._looking.join()
+
+    @property
+    def seconds(self) -> float:
+        return sum(after - self._before.get(place, 0.0) for place, after in self._last.items())
+
+    def _look(self) -> None:
+        while not self._ended.wait(LOOK):
+            self._last |= worked(os.getpid())
+        self._last |= worked(os.getpid())
+
+
+def worked(root: int) -> dict[tuple[int, int], float]:
+    """Seconds that a process and each of those below it have worked, by number and start."""
+    found: dict[int, tuple[int, int, float]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            rest = (folder / "stat").read_text().rpartition(")")[2].split()
+            ticks = (int(rest[11]) + int(rest[12])) / os.sysconf("SC_CLK_TCK")
+            found[int(folder.name)] = int(rest[1]), int(rest[19]), ticks
+    below = more = {root}
+    while more:
+        more = {pid for pid, (parent, _, _) in found.items() if parent in below} - below
+        below |= more
+    return {(pid, found[pid][1]): found[pid][2] for pid in below if pid in found}
+
+
 def name(pid: int) -> str:
     with suppress(OSError):
         return (

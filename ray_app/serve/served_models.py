@@ -9,6 +9,7 @@ make Serve start it over and over and call the whole application failed.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -89,8 +90,7 @@ class Model:
         return scores
 
     async def state(self) -> str:
-        """Why the model cannot be loaded; empty where it is."""
-        await self._loaded()
+        """Why the model could not be loaded; empty where it is. Tries nothing: health asks all the time."""
         return self._refusal
 
     @serve.batch(max_batch_size=TOKENS, batch_wait_timeout_s=WAIT, batch_size_fn=_tokens)
@@ -106,9 +106,8 @@ class Model:
 
     async def _loaded(self) -> SentimentModel | None:
         async with self._loading:
-            if self._model is None and asyncio.get_running_loop().time() >= self._try_at:
+            if self._model is None and time.monotonic() >= self._try_at:
                 await asyncio.to_thread(self._load)
-                self._try_at = asyncio.get_running_loop().time() + self._pause
         return self._model
 
     def _load(self) -> None:
@@ -118,7 +117,7 @@ class Model:
             said = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
             if said != self._refusal:
                 log.error("a model cannot be loaded", extra={"model": self._name, "error": said})
-            self._refusal = said
+            self._refusal, self._try_at = said, time.monotonic() + self._pause
             return
         self._refusal = ""
         batched: Any = self._batched  # Serve's types do not show what it hangs on the function

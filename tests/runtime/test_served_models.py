@@ -1,6 +1,7 @@
 """The application `models` on a real Serve: scores as without it, batches by tokens, models that do not load."""
 
 import asyncio
+import contextlib
 import json
 import shutil
 import time
@@ -80,6 +81,15 @@ async def test_a_sleeping_model_wakes_for_a_request_and_says_what_it_says_withou
     models = serving(of_folder(folder), autoscaling_config=scaling)
     for _ in range(2):
         assert await models.states() == {"cryptobert": ASLEEP}, "asking how it is wakes nobody"
+
+    async def awake() -> bool:
+        with contextlib.suppress(
+            NoAnswer
+        ):  # on a machine with much to do it takes more than a request's patience
+            return bool(await models.score("cryptobert", ["Wake up"]))
+        return False
+
+    await until(awake, 240)
     direct = transformer.load(CRYPTOBERT, folder, device="cpu")
     answers = await asyncio.gather(*(models.score("cryptobert", [text, "🚀"]) for text in HEADLINES))
     for text, (score, wordless), alone in zip(HEADLINES, answers, direct.score(HEADLINES), strict=True):
@@ -120,11 +130,11 @@ async def test_what_gathers_while_the_model_works_is_cut_by_tokens(serving: Run,
         return _lines(calls) == 1
 
     first = asyncio.create_task(_score(models, "market 90"))
-    await until(working)
+    await until(working, 60)
     others = []
     for number, cost in enumerate(costs, 2):  # one after the other: Serve alone would make a batch of each
         others.append(asyncio.create_task(_score(models, f"market {cost}")))
-        await until(partial(arrived, number))
+        await until(partial(arrived, number), 60)
     gate.touch()
     assert await first == pytest.approx(0.18 - 1)
     for cost, task in zip(costs, others, strict=True):
