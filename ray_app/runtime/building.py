@@ -31,6 +31,7 @@ from ray_app.store.vectors import Vector
 log = logger("features")
 HOUR = timedelta(hours=1)
 EVERY = 300.0  # seconds between looks without being woken
+REST = 2  # times as long as it took to tell the newest hour; at a start one bar after the other comes for minutes
 SOON = SETTLED + 0.5  # seconds after the newest hour changed until it is stored
 RECENT = 3 * HOUR  # rows that are worked out again at every look: their texts and bars may come late
 REACH = timedelta(
@@ -81,13 +82,15 @@ class Building:
     async def run(self) -> None:
         """For ever; a database that is away is waited for."""
         loop = asyncio.get_running_loop()
-        look_at = loop.time()
+        look_at = tell_at = loop.time()
         while True:
             try:
                 lease = await self._alone.lease()
                 if lease is not None:
-                    if await self.tell():
+                    began = loop.time()
+                    if began >= tell_at and await self.tell():
                         look_at = min(look_at, loop.time() + SOON)
+                        tell_at = loop.time() + REST * (loop.time() - began)
                     if loop.time() >= look_at:
                         look_at = loop.time() + EVERY
                         done = await self.look(lease)

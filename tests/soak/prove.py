@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import select
@@ -43,6 +44,7 @@ class Account:
     found: dict[Place, str] = field(default_factory=dict)  # when each fact was received first
     refused: list[str] = field(default_factory=list)
     edited: set[str] = field(default_factory=set)  # posts of X: an edit gives a post another time
+    versions: dict[Place, str] = field(default_factory=dict)  # of texts that were changed since: when
     calls: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     told_by: dict[Place, str] = field(default_factory=dict)  # the fault that struck the page of a fact
@@ -60,6 +62,7 @@ class Account:
             "found": [[*place, moment] for place, moment in self.found.items()],
             "refused": self.refused,
             "edited": sorted(self.edited),
+            "versions": [[*place, moment] for place, moment in self.versions.items()],
             "calls": self.calls,
             "faults": dict(self.faults),
         }  # no fault strikes the run that is told to another process: told_by, earlier and hidden are empty
@@ -76,6 +79,7 @@ class Account:
             found={(s, p, k): moment for s, p, k, moment in told["found"]},
             refused=told["refused"],
             edited=set(told["edited"]),
+            versions={(s, p, k): moment for s, p, k, moment in told["versions"]},
             calls=told["calls"],
             faults=Counter(told["faults"]),
         )
@@ -108,7 +112,7 @@ async def account(node: Node, simulation: Simulation) -> Account:
                 if span.state == "lost":
                     ends = (span.range.start.isoformat(), span.range.end.isoformat())
                     out.lost.setdefault((name, partition), []).append(ends)
-            await _facts(node, out, name, record, partition, struck)
+            await _facts(node, out, name, record, partition, struck, over.end)
     for arrival in simulation.ledger.arrivals():
         out.calls += 1
         if arrival.fault is not None:
@@ -137,9 +141,15 @@ async def _struck(node: Node, simulation: Simulation, out: Account) -> dict[int,
 
 
 async def _facts(
-    node: Node, out: Account, name: str, record: type[Record], partition: str, struck: dict[int, str]
+    node: Node,
+    out: Account,
+    name: str,
+    record: type[Record],
+    partition: str,
+    struck: dict[int, str],
+    until: datetime,
 ) -> None:
-    """Every fact as it stands, when it was found, and whether a page told it otherwise."""
+    """Every fact of an interval that is over, as it stands, when it was found, and whether a page told it otherwise."""
     table = FACTS[record]
     query = (
         facts_of(record)
@@ -154,6 +164,10 @@ async def _facts(
             revisions.setdefault((name, partition, str(fact.key)), []).append((fact, row["page"]))
     for place, told in revisions.items():
         fact, page = told[-1]
+        if fact.cursor >= until:
+            continue
+        if (changed := fact.values.get("edited") or fact.values.get("updated")) is not None:
+            out.versions[place] = str(changed)
         out.facts[place] = _values(record, fact.values)
         out.cursors[place] = fact.cursor.isoformat()
         out.found[place] = told[0][0].received_at.isoformat()
@@ -184,6 +198,8 @@ def differences(calm: Account, stormy: Account, moment: frozenset[str], quiet: f
                 continue  # gone upstream; when that is noticed depends on when it was asked
             if stream in moment or stormy.facts[place] == values or explained(calm, stormy, place):
                 continue
+            if calm.versions.get(place) != stormy.versions.get(place):
+                continue  # its author changed it; which version is the last depends on when it was listed last
             fault = stormy.told_by.get(place, "no fault")
             out.append(f"{stream} {partition} {key} ({fault}): {values} became {stormy.facts[place]}")
         elif not (_lost(calm, stormy, place) or (stream in quiet and _hidden(calm, stormy, place))):
@@ -201,7 +217,7 @@ def explained(calm: Account, stormy: Account, place: Place) -> bool:
     """Whether a fault that tells otherwise made the difference, and what is kept shows it.
 
     F12: only nulls differ. F16: the value is a correction of one that is kept too, or the first that was told.
-    F20: the fact itself says how old it is.
+    F20: the fact itself says how old it is, or it is a candle that was not over then: within the right one.
     """
     fault, right, kept = stormy.told_by.get(place), calm.facts[place], stormy.facts[place]
     differing = {name for name in right if kept.get(name) != right[name]}
@@ -210,6 +226,11 @@ def explained(calm: Account, stormy: Account, place: Place) -> bool:
             return all(kept.get(name) == "None" for name in differing)
         case "F16":
             return right in stormy.earlier[place] or len(stormy.earlier[place]) == 1
+        case "F20" if "high" in right:
+            within = Decimal(kept["high"]) <= Decimal(right["high"]) and Decimal(kept["low"]) >= Decimal(
+                right["low"]
+            )
+            return within and kept["open"] == right["open"] and _less(kept["volume"], right["volume"])
         case "F20":
             return kept.get("updated_at", "") < right.get("updated_at", "")
     return False
@@ -224,7 +245,12 @@ def _lost(there: Account, gone: Account, place: Place) -> bool:
 
 
 def _hidden(calm: Account, stormy: Account, place: Place) -> bool:
-    """Whether a page of the stream told otherwise soon after the text was written: nothing, or an old listing."""
-    since = datetime.fromisoformat(calm.cursors[place])
+    """Whether a page of the stream told otherwise between its writing and soon after it was to be found: nothing, or an
+    old listing. What was written before the node began is to be found later than soon."""
+    since, found = (datetime.fromisoformat(one[place]) for one in (calm.cursors, calm.found))
     struck = [datetime.fromisoformat(moment) for moment in stormy.hidden.get(place[0], [])]
-    return any(since <= moment <= since + SOON for moment in struck)
+    return any(since <= moment <= max(since, found) + SOON for moment in struck)
+
+
+def _less(kept: str, right: str) -> bool:
+    return kept == right or "None" in (kept, right) or Decimal(kept) <= Decimal(right)
