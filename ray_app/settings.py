@@ -74,7 +74,7 @@ class Settings(BaseSettings):
         description="what scores texts: `embedded`, `off`, or a folder that holds cryptobert and finbert",
     )
     features: bool = Field(
-        True,
+        False,
         description="whether rows of features are built; their hourly candles are filled back 112 days then",
     )
     llm_url: str = Field(
