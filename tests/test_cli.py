@@ -233,3 +233,17 @@ def test_backfill_heal_explain_verify_on_a_simulated_store(tmp_path: Path, simul
     damaged = run("verify", **settings)
     assert damaged.returncode == 1
     assert "could not replay" in damaged.stdout
+
+
+def test_a_start_allows_as_many_open_files_as_the_machine_does():
+    """Each open stream is one; many systems begin with 1,024."""
+    script = (
+        "import resource; _, hard = resource.getrlimit(resource.RLIMIT_NOFILE);"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard));"
+        "from ray_app.commands.up import allow_open_files; allow_open_files();"
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPO, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "True"

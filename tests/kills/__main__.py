@@ -32,7 +32,7 @@ def main() -> int:
     asked = parser.parse_args()
     import ray
 
-    command = [sys.executable, "-m", "ray_app.simulator", "--port", "0", "--speed", "150", "--no-limits"]
+    command = [sys.executable, "-m", "ray_app.simulator", "--port", "0", "--speed", "60", "--no-limits"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         upstream = subprocess.Popen([*command, "--coins", "90"], stdout=subprocess.PIPE, text=True)

@@ -25,6 +25,7 @@ class Reader:
     closes: list[int] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     came_back: int = 0
+    live: bool = False  # connected, and told so
 
     @property
     def place(self) -> int | None:
@@ -37,6 +38,7 @@ class Reader:
             except (WebSocketException, httpx.HTTPError, OSError, TimeoutError, EOFError) as error:
                 self.errors.append(repr(error)[:200])
             self.came_back += 1
+            self.live = False
             await asyncio.sleep(PAUSE)
 
     async def _socket(self) -> None:
@@ -67,8 +69,9 @@ class Reader:
 
     def _take(self, message: dict[str, Any]) -> None:
         kind = message["type"]
-        if kind == "ack" and self.begun is None:
-            self.begun = message["cursor"]
+        if kind == "ack":
+            self.live = True
+            self.begun = message["cursor"] if self.begun is None else self.begun
         elif kind in ("price_update", "interval_complete", "gap"):
             self.events.append((message["cursor"], told(message)))
         elif kind == "error":

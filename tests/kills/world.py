@@ -27,8 +27,9 @@ TITLES = {  # how Ray calls the processes
     "streams-sse": "ray::ServeReplica:streams-sse:",
     "collector": "ray::CollectorActor",
 }
-BACK_WITHIN = 60.0  # seconds that a killed process may take to be there again
-SETTLE_WITHIN = 90.0  # seconds in which every client has caught up at the end
+A_POLL = 60  # events of a poll, at least
+BACK_WITHIN = 120.0  # seconds that a killed process may take to be there again
+SETTLE_WITHIN = 120.0  # seconds in which every client has caught up at the end
 
 
 Application = tuple[Any, Any, str, str | None, tuple[Any, ...]]  # opening, deployment, name, route, arguments
@@ -82,6 +83,7 @@ class World:
     chance: random.Random
     readers: list[Reader] = field(default_factory=list)
     killed: set[int] = field(default_factory=set)
+    _announced: int = 0
 
     async def kill(self) -> str:
         """Kill one process, of a kind that serves now: others may still be on their way back."""
@@ -102,10 +104,12 @@ class World:
             await asyncio.sleep(0.1)
 
     async def answers(self, kind: str) -> bool:
-        """Whether the application serves. The collector is told by its prices, at the end."""
+        """Whether the application serves; the collector does when it has announced something since it was killed."""
         paths = {"gateway": "/health", "streams-ws": "/ws/none", "streams-sse": "/api/v1/stream/none"}
-        if kind not in paths:
-            return True
+        if kind == "collector":
+            newest = await self.store.outbox.newest("prices")
+            there, self._announced = newest > self._announced, max(newest, self._announced)
+            return there
         headers = {"Authorization": f"Bearer {self.key}"}
         try:
             async with httpx.AsyncClient(
@@ -116,10 +120,10 @@ class World:
             return False
 
     async def goes_on(self) -> int:
-        """Wait until the collector has announced more; the newest number then."""
+        """Wait until the collector has announced a whole poll more; the newest number then."""
         begun = newest = await self.store.outbox.newest("prices")
         async with asyncio.timeout(SETTLE_WITHIN):
-            while newest <= begun:
+            while newest <= begun + A_POLL:
                 await asyncio.sleep(0.1)
                 newest = await self.store.outbox.newest("prices")
         return int(newest)
@@ -131,11 +135,12 @@ class World:
 
     async def redeploy(self, release: str) -> None:
         """A new release of the streams; wait until every client was sent away and is there again."""
+        await until(lambda: all(one.live for one in self.readers), BACK_WITHIN)
         before = [one.came_back for one in self.readers]
         mine = [self.applications[name] for name in ("streams-ws", "streams-sse")]
         await asyncio.to_thread(_serve, mine, release)
         came = list(zip(self.readers, before, strict=True))
-        await until(lambda: all(one.came_back > earlier for one, earlier in came), SETTLE_WITHIN)
+        await until(lambda: all(one.live and one.came_back > n for one, n in came), SETTLE_WITHIN)
 
     async def truth(self) -> dict[int, str]:
         """What the outbox says of each number."""
@@ -254,7 +259,7 @@ async def run(
     """Kill so many processes while so many clients read; what each of them got against the outbox."""
     out, began = Killed(), time.monotonic()
     async with world(settings, port, clients, seed) as it:
-        await until(lambda: all(one.begun is not None for one in it.readers), BACK_WITHIN)
+        await until(lambda: all(one.live for one in it.readers), BACK_WITHIN)
         for number in range(kills):
             kind = await it.kill()
             out.kills[kind] = out.kills.get(kind, 0) + 1

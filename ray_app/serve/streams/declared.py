@@ -19,6 +19,7 @@ CLOSES: Mapping[int, str] = {
     4408: "the client read too slowly: resume after the last cursor that it has",
     4422: "a parameter in the address is wrong",
     4429: "too many requests, connections of the key, or messages; the error names the limit",
+    4500: "our fault; the request id of the error leads to the log line",
     4503: "the replica has all the connections that it takes, or the store does not answer: try again",
 }
 

@@ -143,6 +143,8 @@ class Hub:
 
     def admit(self, key: Key, connection: Connection) -> None:
         """Count a connection for its key. Raises Problem when the key has as many as it may. `dismiss` at the end."""
+        if self.leaving:
+            raise restarting()
         most = OF_A_KEY[key.tier]
         if self._of_key[key.id] >= most:
             raise Problem(

@@ -59,7 +59,7 @@ class Topic:
     def log(self) -> EventLog:
         return self._log
 
-    async def started(self, seconds: float = 5.0) -> None:
+    async def started(self, seconds: float = 15.0) -> None:
         """Begin to read, if nobody did. Raises StoreUnavailable when no store answers in time."""
         if self._task is None:
             self._task = asyncio.create_task(self._run())

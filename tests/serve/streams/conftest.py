@@ -25,7 +25,7 @@ from ray_app.serve.streams.messages import SERVER
 from tests.serve.conftest import Running, at
 from tests.serve.filling import REGISTRY
 
-WITHIN = 10.0  # seconds that a message is waited for
+WITHIN = 30.0  # seconds that a message is waited for
 SEND_BUFFER: int | None = None  # bytes that the kernel takes for a client that does not read; None: megabytes
 PINGS: dict[str, Any] = {}  # uvicorn's own: every 20 s, answered within 20 s
 

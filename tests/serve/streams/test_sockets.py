@@ -306,6 +306,17 @@ async def test_a_store_that_is_away_is_said(streams: Begin, tmp_path: Any):
     assert await client.closed() == (4503, "SERVICE_UNAVAILABLE")
 
 
+async def test_what_nobody_expected_is_told_without_its_words(node: Node, monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: Any) -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(node.sockets.hub, "asset", broken)
+    client = await node.socket()
+    await client.say(action="subscribe", symbols=["BTC"])
+    assert await client.closed() == (4500, "INTERNAL_ERROR")
+    assert "secret" not in json.dumps(client.seen)
+
+
 async def test_who_leaves_is_forgotten(hot: Node):
     client = await hot.socket()
     await client.subscribed("BTC")
