@@ -163,7 +163,7 @@ async def test_with_redis_gone_nothing_is_missed_and_nothing_comes_twice(hot: No
     seen = cursors(await client.updates(2))
     with redis_server.outage():
         await hot.running.fill.prices(at(minutes=15), {"bitcoin": "102"})
-        await hot.running.store.outbox.number(hot.redis._lease)
+        await hot.running.store.outbox.number(await hot.redis._alone.lease())
         seen += cursors(await client.updates(2))
         late = await hot.socket()
         await late.subscribed(after=seen[0])
@@ -188,7 +188,7 @@ async def test_what_redis_has_lost_comes_from_sql(hot: Node):
     hot.slot += 1
     await hot.running.fill.prices(at(minutes=10), {"bitcoin": "101"})
     await outbox.number(
-        hot.redis._lease
+        await hot.redis._alone.lease()
     )  # the relay stopped before Redis had it, and another one begins later
     await redis.xadd("crypto-data:events:prices", {"e": "{}"}, id="4-0")
     await redis.xtrim("crypto-data:events:prices", maxlen=0)
