@@ -14,7 +14,7 @@ from ray_app.store.keys import SCOPES
 from tests.serve import filling
 from tests.serve.conftest import Running, at, client, routes
 
-OPEN = {"/health", "/ready", "/docs", "/openapi.json"}
+OPEN = {"/health", "/ready", "/docs", "/openapi.json", "/asyncapi.json"}
 VALUES = {
     "symbol": "BTC",
     "series": "GDP",
