@@ -219,6 +219,18 @@ def test_the_memory_is_when_the_start_has_faded():
     assert memory(0.5) == 44
 
 
+def test_what_came_before_the_reach_moves_no_bit():
+    whole = compute(BARS, whole=True)
+    averages = [one for one in OUTPUTS if one.parts and one.reach < len(BARS) - 100]
+    assert len(averages) >= 25
+    for one in averages:
+        part = compute(BARS[-one.reach - 20 :], [one], whole=True)[one.name]
+        assert part[-20:].equals(whole[one.name][-20:]), one.name
+    # Of half as many the last digits differ: averages are made of no more numbers than they need.
+    half = compute(BARS[-CATALOGUE["rsi_14"].reach // 2 :], ["rsi_14"], whole=True)["rsi_14"]
+    assert not half[-20:].equals(whole["rsi_14"][-20:])
+
+
 NOTHING_MOVES = frame(np.tile([7.0, 7.0, 7.0, 7.0, 3.0], (700, 1)))
 DIVISIONS = {  # by the movement, by the range, by the volume: null where there is none
     "price": {

@@ -3,7 +3,7 @@
 from ray_app.process.indicators import smoothing, windows
 from ray_app.process.indicators.grid import Array, Bars
 from ray_app.process.indicators.output import Oracle, Output
-from ray_app.process.indicators.smoothing import ema_part, memory
+from ray_app.process.indicators.smoothing import ema_part
 
 FAMILY = "moving averages"
 SEEDED = "starts from the first number instead of the mean of the first n"
@@ -32,7 +32,7 @@ def ema(n: int) -> Output:
     return Output(
         f"ema_{n}", FAMILY,
         f"the value before moved 2/{n + 1} of the way to the close; starts from the mean of {n} closes",
-        ("close",), "price", n - 1, ema_of, (n,), n - 1 + memory(ema_part(n)),
+        ("close",), "price", n - 1, ema_of, (n,), (ema_part(n),),
         oracles=(Oracle("ta.trend.EMAIndicator", "once settled", SEEDED), Oracle("talib.EMA")),
     )  # fmt: skip
 

@@ -82,4 +82,4 @@ def compute(
 def _column(name: str, x: Array, unsettled: int) -> pl.Series:
     known = np.isfinite(x)
     known[:unsettled] = False
-    return pl.Series(name, np.where(known, x, np.nan), dtype=pl.Float64).fill_nan(None)
+    return pl.Series(name, np.where(known, x, np.nan), dtype=pl.Float64, nan_to_null=True)

@@ -2,20 +2,16 @@
 
 import numpy as np
 
-from ray_app.process.indicators import smoothing, windows
+from ray_app.process.indicators import windows
 from ray_app.process.indicators.averages import SEEDED, ema_of, sma_of
 from ray_app.process.indicators.grid import Array, Bars
 from ray_app.process.indicators.momentum import HLC
 from ray_app.process.indicators.output import Oracle, Output
-from ray_app.process.indicators.smoothing import ema_part, memory
-from ray_app.process.indicators.trend import true_range_of
+from ray_app.process.indicators.smoothing import ema_part
+from ray_app.process.indicators.trend import atr_of, true_range_of
 from ray_app.process.indicators.windows import highest, lowest, mean, position, ratio
 
 FAMILY = "volatility"
-
-
-def atr_of(bars: Bars, n: int) -> Array:
-    return smoothing.wilder(bars.find(true_range_of), n)
 
 
 def natr_of(bars: Bars, n: int) -> Array:
@@ -37,7 +33,7 @@ def bb_width_of(bars: Bars, n: int, deviations: float) -> Array:
 def bb_percent_of(bars: Bars, n: int, deviations: float) -> Array:
     """Worked out from the distance to the mean, so that equal closes give exactly zero over zero."""
     wide = 2 * deviations * bars.find(deviation_of, n)
-    return ratio(windows.from_mean(bars.close, n), wide) + 0.5
+    return ratio(bars.close - windows.middle(bars.close, n), wide) + 0.5
 
 
 def bb_squeeze_of(bars: Bars, n: int, deviations: float, bars_back: int) -> Array:
@@ -79,18 +75,17 @@ def true_range() -> Output:
 
 
 def atr(n: int = 14) -> tuple[Output, ...]:
-    settled = n + memory(1 / n)
     return (
         Output(
             f"atr_{n}", FAMILY, f"Wilder's average over {n} of the true range", HLC, "price", n, atr_of, (n,),
-            settled,
+            (1 / n,),
             oracles=(
                 Oracle("ta.volatility.AverageTrueRange", "once settled", "counts the first bar's high - low"),
                 Oracle("talib.ATR"),
             ),
         ),
         Output(
-            f"natr_{n}", FAMILY, f"atr_{n} in percent of the close", HLC, "percent", n, natr_of, (n,), settled,
+            f"natr_{n}", FAMILY, f"atr_{n} in percent of the close", HLC, "percent", n, natr_of, (n,), (1 / n,),
             oracles=(Oracle("talib.NATR"),),
         ),
     )  # fmt: skip
@@ -131,7 +126,7 @@ def bollinger(n: int = 20, deviations: float = 2, bars_back: int = 120) -> tuple
 
 def keltner(n: int = 20, atr_n: int = 10, ranges: float = 2) -> tuple[Output, ...]:
     name, first = f"{n}_{atr_n}_{ranges:g}", max(n - 1, atr_n)
-    settled = max(n - 1 + memory(ema_part(n)), atr_n + memory(1 / atr_n))
+    slower = (min(ema_part(n), 1 / atr_n),)
     oracles = (
         Oracle("ta.volatility.KeltnerChannel", "once settled", "with original_version=False; " + SEEDED),
         Oracle("talib.KC", "no", "takes the EMA of (high + low + close) / 3"),
@@ -139,15 +134,15 @@ def keltner(n: int = 20, atr_n: int = 10, ranges: float = 2) -> tuple[Output, ..
     return (
         Output(
             f"keltner_upper_{name}", FAMILY, f"EMA {n} of the close plus {ranges:g} atr_{atr_n}", HLC, "price",
-            first, keltner_of, (n, atr_n, ranges), settled, oracles=oracles,
+            first, keltner_of, (n, atr_n, ranges), slower, oracles=oracles,
         ),
         Output(
             f"keltner_middle_{n}", FAMILY, f"EMA {n} of the close", ("close",), "price", n - 1, ema_of, (n,),
-            n - 1 + memory(ema_part(n)), oracles=oracles,
+            (ema_part(n),), oracles=oracles,
         ),
         Output(
             f"keltner_lower_{name}", FAMILY, f"EMA {n} of the close less {ranges:g} atr_{atr_n}", HLC, "price",
-            first, keltner_of, (n, atr_n, -ranges), settled, oracles=oracles,
+            first, keltner_of, (n, atr_n, -ranges), slower, oracles=oracles,
         ),
     )  # fmt: skip
 

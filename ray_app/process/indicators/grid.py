@@ -1,6 +1,6 @@
 """One symbol's bars on a regular grid: the frame that indicators are computed from, and its columns as arrays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -42,17 +42,17 @@ def interval_of(starts: pl.Series) -> timedelta | None:
     """The step of the grid; None with fewer than two rows. Raises ValueError where the rows are no grid."""
     if len(starts) < 2:
         return None
-    steps = starts.diff().drop_nulls().unique()
-    if starts.null_count() or len(steps) != 1 or (step := steps[0]) <= timedelta(0):
+    steps = np.diff(starts.to_numpy())
+    if starts.null_count() or (steps != steps[0]).any() or steps[0] <= np.timedelta64(0):
         raise ValueError("the rows are not a regular grid, oldest first: put the gaps in with on_grid")
-    assert isinstance(step, timedelta)
-    return step
+    return timedelta(microseconds=int(steps[0].astype(np.int64)))
 
 
 @dataclass(frozen=True)
 class Bars:
     """Columns as arrays, NaN where a number is missing. What a formula finds is kept for the others that use it.
 
+    Arrays are (bars,) of one symbol. Formulas of windows and averages take (symbols, bars) too.
     A bar counts as observed if its four prices are finite and above zero; otherwise it is a gap as a whole.
     A volume that is not finite or is below zero is missing.
     """
@@ -71,16 +71,27 @@ class Bars:
         """Raises ValueError for a missing column and for rows that are no regular grid."""
         if lost := [name for name in ("start", *NUMBERS) if name not in frame.columns]:
             raise ValueError(f"bars lack the columns {', '.join(lost)}")
-        numbers = {name: _numbers(frame[name]) for name in NUMBERS}
-        observed = np.logical_and.reduce(
-            [np.isfinite(numbers[name]) & (numbers[name] > 0) for name in PRICES]
-        )
-        for name in PRICES:
-            numbers[name][~observed] = np.nan
-        volume = numbers["volume"]
-        volume[~(observed & np.isfinite(volume) & (volume >= 0))] = np.nan
         starts = frame["start"].cast(START)
-        return cls(starts, interval_of(starts), **numbers)
+        numbers = {name: frame[name].cast(pl.Float64).to_numpy() for name in NUMBERS}
+        return cls.observed(starts, interval_of(starts), numbers)
+
+    @classmethod
+    def observed(cls, start: pl.Series, interval: timedelta | None, numbers: Mapping[str, Array]) -> "Bars":
+        """Of numbers as they come."""
+        there = np.logical_and.reduce([(numbers[name] > 0) & (numbers[name] < np.inf) for name in PRICES])
+        volume = numbers["volume"]
+        known = {name: _only(there, numbers[name]) for name in PRICES}
+        return cls(start, interval, volume=_only(there & (volume >= 0) & (volume < np.inf), volume), **known)
+
+    @classmethod
+    def beside(cls, parts: Sequence["Bars"]) -> "Bars":
+        """The same bars of several symbols as (symbols, bars)."""
+        numbers = {name: np.stack([getattr(one, name) for one in parts]) for name in NUMBERS}
+        return cls(parts[0].start, parts[0].interval, **numbers)
+
+    def since(self, row: int) -> "Bars":
+        """The bars from that one on."""
+        return Bars(self.start[row:], self.interval, *(getattr(self, name)[..., row:] for name in NUMBERS))
 
     def __len__(self) -> int:
         return len(self.start)
@@ -96,5 +107,5 @@ class Bars:
 Formula = Callable[..., Array]  # (bars, *parameters) -> one number a bar, NaN where there is none
 
 
-def _numbers(column: pl.Series) -> Array:
-    return column.cast(pl.Float64).fill_null(float("nan")).to_numpy(writable=True)
+def _only(which: NDArray[np.bool_], x: Array) -> Array:
+    return x if which.all() else np.where(which, x, np.nan)

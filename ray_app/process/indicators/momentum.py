@@ -6,8 +6,18 @@ from ray_app.process.indicators import smoothing
 from ray_app.process.indicators.averages import SEEDED
 from ray_app.process.indicators.grid import Array, Bars
 from ray_app.process.indicators.output import Oracle, Output
-from ray_app.process.indicators.smoothing import ema_part, memory
-from ray_app.process.indicators.windows import change, highest, lowest, mean, position, prior, ratio, total
+from ray_app.process.indicators.smoothing import ema_part
+from ray_app.process.indicators.windows import (
+    change,
+    highest,
+    lowest,
+    mean,
+    position,
+    prior,
+    ratio,
+    total,
+    without,
+)
 
 FAMILY = "momentum"
 HLC = ("high", "low", "close")
@@ -15,8 +25,8 @@ STILL = 1e-4  # an RSI that moves by less may move by rounding alone
 
 
 def moving(move: Array, size: Array, n: int) -> Array:
-    """`move`, but NaN where `size` was zero for the last n bars: both averages of a quotient only fade then."""
-    return np.where(total(size, n) > 0, move, np.nan)
+    """`move`, with NaN where `size` was zero for the last n bars: both averages of a quotient only fade then."""
+    return without(move, total(size, n) <= 0)
 
 
 def rsi_of(bars: Bars, n: int) -> Array:
@@ -81,7 +91,7 @@ def rsi(n: int = 14) -> Output:
         f"rsi_{n}", FAMILY,
         f"100 U / (U + D): U and D are Wilder's averages over {n} of the rises and of the falls of the close; "
         f"null if the last {n} bars did not move it",
-        ("close",), "0 to 100", n, rsi_of, (n,), n + memory(1 / n),
+        ("close",), "0 to 100", n, rsi_of, (n,), (1 / n,),
         oracles=(
             Oracle("ta.momentum.RSIIndicator", "once settled", "starts from a rise and a fall of zero"),
             Oracle("talib.RSI"),
@@ -90,8 +100,7 @@ def rsi(n: int = 14) -> Output:
 
 
 def stochrsi(n: int = 14, k: int = 3, d: int = 3) -> tuple[Output, ...]:
-    settled = n + memory(1 / n)
-    first, range_ = 2 * n - 1, n - 1
+    first, parts = 2 * n - 1, (1 / n,)
     by_ta = "ta.momentum.StochRSIIndicator"
     seeded = "its RSI starts from a rise and a fall of zero"
     scale = "is on a scale of 100, begins both lines together"
@@ -99,17 +108,17 @@ def stochrsi(n: int = 14, k: int = 3, d: int = 3) -> tuple[Output, ...]:
         Output(
             f"stochrsi_{n}", FAMILY, f"where RSI {n} lies from its lowest (0) to its highest (1) of {n} bars; "
             f"null if they are less than {STILL:g} apart",
-            ("close",), "0 to 1", first, stochrsi_of, (n,), settled + range_,
+            ("close",), "0 to 1", first, stochrsi_of, (n,), parts,
             oracles=(Oracle(by_ta, "once settled", seeded), Oracle("talib.STOCHRSI", note=scale)),
         ),
         Output(
             f"stochrsi_k_{n}_{k}", FAMILY, f"mean of the last {k} stochrsi_{n}",
-            ("close",), "0 to 1", first + k - 1, stochrsi_k_of, (n, k), settled + range_ + k - 1,
+            ("close",), "0 to 1", first + k - 1, stochrsi_k_of, (n, k), parts,
             oracles=(Oracle(by_ta, "once settled", seeded), Oracle("talib.STOCHRSI", note="is its fastd; " + scale)),
         ),
         Output(
             f"stochrsi_d_{n}_{k}_{d}", FAMILY, f"mean of the last {d} stochrsi_k_{n}_{k}",
-            ("close",), "0 to 1", first + k + d - 2, stochrsi_d_of, (n, k, d), settled + range_ + k + d - 2,
+            ("close",), "0 to 1", first + k + d - 2, stochrsi_d_of, (n, k, d), parts,
             oracles=(Oracle(by_ta, "once settled", seeded),),
         ),
     )  # fmt: skip
@@ -160,7 +169,7 @@ def tsi(slow: int = 25, fast: int = 13) -> Output:
         f"100 E(m) / E(|m|): m is the change of the close, E an EMA of {fast} of an EMA of {slow}; "
         f"null if the last {slow} bars did not move it",
         ("close",), "-100 to 100", slow + fast - 1, tsi_of, (slow, fast),
-        slow + fast - 1 + memory(ema_part(slow), ema_part(fast)),
+        (ema_part(slow), ema_part(fast)),
         oracles=(Oracle("ta.momentum.TSIIndicator", "once settled", SEEDED), Oracle("talib.TSI")),
     )  # fmt: skip
 

@@ -91,7 +91,7 @@ def psar(window: int = 240, step: float = 0.02, most: float = 0.2) -> Output:
         f"the stop moves to the extreme of its direction by a part of {step}, which grows by {step} to {most} at each "
         "new extreme, but not into the last two bars; a bar that reaches it turns the direction; "
         f"a run of {window} bars, or of all since a gap",
-        ("high", "low"), "price", 1, psar_of, (window, step, most), window - 1,
+        ("high", "low"), "price", 1, psar_of, (window, step, most), memory=window - 1,
         oracles=(
             Oracle("talib.SAR", note="is one run from the first bar: the same once both have turned alike"),
             Oracle("ta.trend.PSARIndicator", "no", "starts upwards from a close, is limited by other bars"),

@@ -7,7 +7,7 @@ from ray_app.process.indicators.averages import SEEDED, ema_of
 from ray_app.process.indicators.grid import Array, Bars
 from ray_app.process.indicators.momentum import HLC, moving
 from ray_app.process.indicators.output import Oracle, Output
-from ray_app.process.indicators.smoothing import ema_part, memory
+from ray_app.process.indicators.smoothing import ema_part
 from ray_app.process.indicators.windows import change, highest, lowest, prior, ratio
 
 FAMILY = "trend"
@@ -47,7 +47,8 @@ def trix_of(bars: Bars, n: int) -> Array:
 
 def cci_of(bars: Bars, n: int) -> Array:
     typical = typical_price(bars)
-    return ratio(windows.from_mean(typical, n), 0.015 * windows.mean_distance(typical, n))
+    middle = windows.middle(typical, n)
+    return ratio(typical - middle, 0.015 * windows.distance(typical, middle, n))
 
 
 def typical_price(bars: Bars) -> Array:
@@ -71,31 +72,37 @@ def true_range_of(bars: Bars) -> Array:
     return np.maximum(bars.high, before) - np.minimum(bars.low, before)
 
 
-def _moves(bars: Bars) -> tuple[Array, Array]:
-    """Wilder's directional movement: up and down, of which at most one is above zero."""
+def atr_of(bars: Bars, n: int) -> Array:
+    return smoothing.wilder(bars.find(true_range_of), n)
+
+
+def plus_move_of(bars: Bars) -> Array:
+    """Wilder's directional movement: at most one of the two is above zero."""
     up, down = change(bars.high), -change(bars.low)
-    known = np.where(np.isnan(up + down), np.nan, 0.0)
-    return known + np.where((up > down) & (up > 0), up, 0), known + np.where(
-        (down > up) & (down > 0), down, 0
-    )
+    return up * ((up > down) & (up > 0))
+
+
+def minus_move_of(bars: Bars) -> Array:
+    up, down = change(bars.high), -change(bars.low)
+    return down * ((down > up) & (down > 0))
 
 
 def _di(bars: Bars, move: Array, n: int) -> Array:
-    reach = bars.find(true_range_of)
-    return moving(100 * ratio(smoothing.wilder(move, n), smoothing.wilder(reach, n)), reach, n)
+    return moving(100 * ratio(smoothing.wilder(move, n), bars.find(atr_of, n)), bars.find(true_range_of), n)
 
 
 def plus_di_of(bars: Bars, n: int) -> Array:
-    return _di(bars, _moves(bars)[0], n)
+    return _di(bars, bars.find(plus_move_of), n)
 
 
 def minus_di_of(bars: Bars, n: int) -> Array:
-    return _di(bars, _moves(bars)[1], n)
+    return _di(bars, bars.find(minus_move_of), n)
 
 
 def dx_of(bars: Bars, n: int) -> Array:
     plus, minus = bars.find(plus_di_of, n), bars.find(minus_di_of, n)
-    return moving(100 * ratio(np.abs(plus - minus), plus + minus), np.add(*_moves(bars)), n)
+    moves = bars.find(plus_move_of) + bars.find(minus_move_of)
+    return moving(100 * ratio(np.abs(plus - minus), plus + minus), moves, n)
 
 
 def adx_of(bars: Bars, n: int) -> Array:
@@ -111,8 +118,7 @@ def span_a_of(bars: Bars, short: int, long: int) -> Array:
 
 
 def macd(fast: int = 12, slow: int = 26, signal: int = 9) -> tuple[Output, ...]:
-    settled = slow - 1 + memory(ema_part(slow))
-    twice = slow + signal - 2 + memory(ema_part(slow), ema_part(signal))
+    once, twice = (ema_part(slow),), (ema_part(slow), ema_part(signal))
     oracles = (
         Oracle("ta.trend.MACD", "once settled", SEEDED),
         Oracle("talib.MACD", "once settled", ALIGNED),
@@ -121,7 +127,7 @@ def macd(fast: int = 12, slow: int = 26, signal: int = 9) -> tuple[Output, ...]:
     return (
         Output(
             f"macd_{name}", FAMILY, f"EMA {fast} less EMA {slow} of the close", ("close",), "price",
-            slow - 1, macd_of, (fast, slow), settled, oracles=oracles,
+            slow - 1, macd_of, (fast, slow), once, oracles=oracles,
         ),
         Output(
             f"macd_signal_{name}_{signal}", FAMILY, f"EMA {signal} of macd_{name}", ("close",), "price",
@@ -135,14 +141,13 @@ def macd(fast: int = 12, slow: int = 26, signal: int = 9) -> tuple[Output, ...]:
 
 
 def ppo(fast: int = 12, slow: int = 26, signal: int = 9) -> tuple[Output, ...]:
-    settled = slow - 1 + memory(ema_part(slow))
-    twice = slow + signal - 2 + memory(ema_part(slow), ema_part(signal))
+    once, twice = (ema_part(slow),), (ema_part(slow), ema_part(signal))
     oracle = Oracle("ta.momentum.PercentagePriceOscillator", "once settled", SEEDED)
     name = f"{fast}_{slow}"
     return (
         Output(
             f"ppo_{name}", FAMILY, f"macd_{name} in percent of EMA {slow}", ("close",), "percent", slow - 1,
-            ppo_of, (fast, slow), settled, oracles=(oracle, Oracle("talib.PPO")),
+            ppo_of, (fast, slow), once, oracles=(oracle, Oracle("talib.PPO")),
         ),
         Output(
             f"ppo_signal_{name}_{signal}", FAMILY, f"EMA {signal} of ppo_{name}", ("close",), "percent",
@@ -159,7 +164,7 @@ def trix(n: int = 15) -> Output:
     part = ema_part(n)
     return Output(
         f"trix_{n}", FAMILY, f"change over one bar, in percent, of an EMA of an EMA of the EMA {n} of the close",
-        ("close",), "percent", 3 * n - 2, trix_of, (n,), 3 * n - 2 + memory(part, part, part),
+        ("close",), "percent", 3 * n - 2, trix_of, (n,), (part, part, part),
         oracles=(Oracle("ta.trend.TRIXIndicator", "once settled", SEEDED), Oracle("talib.TRIX")),
     )  # fmt: skip
 
@@ -194,7 +199,7 @@ def aroon(n: int = 25) -> tuple[Output, ...]:
 
 
 def directional(n: int = 14) -> tuple[Output, ...]:
-    settled = n + memory(1 / n)
+    once = (1 / n,)
     zeros = Oracle("ta.trend.ADXIndicator", "once settled", "zeros during warm-up and on the bar after")
     sums = "starts from sums of n - 1 bars"
     di = f"100 W(move) / W(true range): W is Wilder's average over {n}; the move is"
@@ -203,23 +208,23 @@ def directional(n: int = 14) -> tuple[Output, ...]:
         Output(
             f"plus_di_{n}", FAMILY,
             f"{di} the rise of the high if it is above zero and above the fall of the low, else 0; {quiet}",
-            HLC, "0 to 100", n, plus_di_of, (n,), settled,
+            HLC, "0 to 100", n, plus_di_of, (n,), once,
             oracles=(zeros, Oracle("talib.PLUS_DI", "once settled", sums)),
         ),
         Output(
             f"minus_di_{n}", FAMILY,
             f"{di} the fall of the low if it is above zero and above the rise of the high, else 0; {quiet}",
-            HLC, "0 to 100", n, minus_di_of, (n,), settled,
+            HLC, "0 to 100", n, minus_di_of, (n,), once,
             oracles=(zeros, Oracle("talib.MINUS_DI", "once settled", sums)),
         ),
         Output(
             f"dx_{n}", FAMILY,
             f"100 |P - M| / (P + M): P is plus_di_{n}, M minus_di_{n}; null if none of the last {n} bars had a move",
-            HLC, "0 to 100", n, dx_of, (n,), settled, oracles=(Oracle("talib.DX", "once settled", sums),),
+            HLC, "0 to 100", n, dx_of, (n,), once, oracles=(Oracle("talib.DX", "once settled", sums),),
         ),
         Output(
             f"adx_{n}", FAMILY, f"Wilder's average over {n} of dx_{n}; where that is null it starts again",
-            HLC, "0 to 100", 2 * n - 1, adx_of, (n,), 2 * n - 1 + memory(1 / n, 1 / n),
+            HLC, "0 to 100", 2 * n - 1, adx_of, (n,), (1 / n, 1 / n),
             oracles=(
                 Oracle(zeros.call, note="zeros during warm-up"), Oracle("talib.ADX", "once settled", sums),
             ),

@@ -11,7 +11,7 @@ from ray_app.process.indicators.averages import SEEDED
 from ray_app.process.indicators.grid import Array, Bars
 from ray_app.process.indicators.momentum import HLC, moving
 from ray_app.process.indicators.output import Oracle, Output
-from ray_app.process.indicators.smoothing import ema_part, memory
+from ray_app.process.indicators.smoothing import ema_part
 from ray_app.process.indicators.trend import typical_price
 from ray_app.process.indicators.windows import change, mean, prior, ratio, total
 
@@ -139,7 +139,7 @@ def chaikin(fast: int = 3, slow: int = 10) -> Output:
     return Output(
         f"chaikin_{fast}_{slow}", FAMILY,
         f"EMA {fast} less EMA {slow} of the running sum of what ad adds up", HLCV, "volume", slow - 1,
-        chaikin_of, (fast, slow), slow - 1 + memory(ema_part(slow)),
+        chaikin_of, (fast, slow), (ema_part(slow),),
         oracles=(Oracle("talib.ADOSC", "once settled", "its averages start from the first sum"),),
     )  # fmt: skip
 
@@ -166,7 +166,7 @@ def flows(cmf: int = 20, mfi: int = 14) -> tuple[Output, ...]:
 def force(n: int = 13) -> Output:
     return Output(
         f"force_{n}", FAMILY, f"EMA {n} of volume times the change of the close", CV, "price x volume", n,
-        force_of, (n,), n + memory(ema_part(n)),
+        force_of, (n,), (ema_part(n),),
         oracles=(Oracle("ta.volume.ForceIndexIndicator", "once settled", SEEDED), Oracle("talib.EFI")),
     )  # fmt: skip
 
@@ -205,7 +205,7 @@ def volumes(n: int = 20, fast: int = 12, slow: int = 26) -> tuple[Output, ...]:
         Output(
             f"pvo_{fast}_{slow}", FAMILY,
             f"EMA {fast} less EMA {slow} of the volume, in percent of the latter; null if the last {slow} had none",
-            V, "percent", slow - 1, pvo_of, (fast, slow), slow - 1 + memory(ema_part(slow)),
+            V, "percent", slow - 1, pvo_of, (fast, slow), (ema_part(slow),),
             oracles=(
                 Oracle("ta.momentum.PercentageVolumeOscillator", "once settled", SEEDED),
                 Oracle("talib.PVO"),
