@@ -99,6 +99,18 @@ def series(
     return pl.concat([first, again, gone, twins])
 
 
+def told(
+    name: str,
+    rows: list[tuple[datetime, datetime, float | None]],
+    key: str = "series",
+    period: str = "period",
+) -> pl.DataFrame:
+    """A series from (period, known_at, value)."""
+    return pl.DataFrame(
+        [(name, *row) for row in rows], schema=[key, period, "known_at", "value"], orient="row"
+    )
+
+
 def every(step: timedelta, before: timedelta = timedelta(0)) -> list[datetime]:
     return pl.datetime_range(T0 - before, END, step, time_unit="us", eager=True).to_list()
 

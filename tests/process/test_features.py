@@ -1,29 +1,36 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 import polars as pl
 import pytest
 
+from ray_app.process.features import catalogue
 from ray_app.process.features.catalogue import (
     CATALOGUE,
     FEATURES,
     GROUPS,
     compute,
+    compute_many,
     feature_set_hash,
     features,
     hours_before,
     lookback,
 )
 from ray_app.process.features.inputs import Inputs, Shared
+from ray_app.process.features.symbols import Symbols
 from ray_app.process.indicators.grid import Array
+from ray_app.process.indicators.windows import prior
 from tests.process.feature_inputs import (
     END,
     HOUR,
     HOURS,
+    SYMBOLS,
     T0,
     moved_by_the_future,
     moved_by_the_past,
     planted,
+    same,
     world,
 )
 
@@ -75,15 +82,44 @@ def test_how_much_history_was_loaded_moves_no_value():
         assert batch["quality"][0] > 0.9
 
 
+def test_many_symbols_at_once_are_each_of_them_alone():
+    """One of them is young, one old, one has no bars, one is in no frame at all; each has holes of its own."""
+    shared, listed = WORLD.shared(T0, END), T0 + 3500 * HOUR
+    inputs = [WORLD.inputs(shared, symbol) for symbol in SYMBOLS]
+    assert inputs[3].bars is not None
+    young = inputs[3].bars.filter(pl.col("start") >= listed)
+    inputs[1:] = [replace(inputs[1], listed=None), replace(inputs[2], bars=None),
+                  replace(inputs[3], bars=young, listed=listed), Inputs("NONE", shared)]  # fmt: skip
+    many = compute_many(inputs)
+    assert many.equals(pl.concat([compute(one) for one in inputs]))
+    first = {symbol: many.filter(symbol=symbol)["rsi_14"].is_not_null().arg_max() for symbol in SYMBOLS}
+    assert first == {"BTC": 14, "ETH": CATALOGUE["rsi_14"].hours, "SOL": 0, "ADA": 3500 + 14}
+    # Features that need less are worked out from fewer rows, and are the same.
+    few = [T0 + hours * HOUR for hours in (300, 4000, 4001, 5990)]
+    for at in (few, few[1:2], few[3:]):
+        rows = many.filter(pl.col("at").is_in(at))
+        assert rows.height == len(at) * len(inputs)
+        assert same(compute_many(inputs, at=at), rows) == set()
+        assert same(compute(inputs[1], at=at), rows.filter(symbol="ETH")) == set()
+    assert compute_many(inputs, ["rsi_14"], [T0 - HOUR]).height == 0
+    assert compute_many(inputs[:1], [])["quality"].to_list() == [0] * HOURS
+
+
+def test_symbols_that_share_nothing_are_refused():
+    for inputs in ([], [WORLD.inputs(WORLD.shared(T0, END)) for _ in range(2)]):
+        with pytest.raises(ValueError, match="inputs of one Shared"):
+            compute_many(inputs, ["price_usd"])
+
+
 def test_each_feature_needs_no_more_than_it_says():
     assert moved_by_the_past(WORLD, list(FEATURES), [T0 + 4321 * HOUR]) == set()
 
 
-def next_close(one: Inputs) -> Array:
-    return np.append(one.own.close[1:], np.nan)
+def next_close(one: Symbols) -> Array:
+    return prior(one.own.close[:, ::-1])[:, ::-1]
 
 
-def by_the_mean_of_all(one: Inputs) -> Array:
+def by_the_mean_of_all(one: Symbols) -> Array:
     return one.own.close - np.nanmean(one.own.close)
 
 
@@ -104,18 +140,21 @@ def test_a_leak_would_be_seen(function: object, shared: bool):
     assert moved_by_the_future(WORLD, [planted(function, shared=shared)], moments) == {"planted"}
 
 
-def since_the_first(one: Inputs) -> Array:
-    return np.nancumsum(one.own.volume)
+def since_the_first(one: Symbols) -> Array:
+    return np.nancumsum(one.own.volume, axis=-1)
 
 
 def test_a_history_that_is_understated_would_be_seen():
     assert moved_by_the_past(WORLD, [planted(since_the_first, 100)], [T0 + 4000 * HOUR]) == {"planted"}
 
 
-def test_a_set_has_a_hash_of_what_it_is():
+def test_a_set_has_a_hash_of_what_it_is(monkeypatch: pytest.MonkeyPatch):
     some = ["rsi_14", "vix"]
     assert feature_set_hash(some) == feature_set_hash(reversed(some)) != feature_set_hash(["rsi_14"])
     assert len(feature_set_hash()) == 16
+    before = feature_set_hash(some)
+    monkeypatch.setattr(catalogue, "ARITHMETIC", catalogue.ARITHMETIC + 1)
+    assert feature_set_hash(some) != before
     with pytest.raises(ValueError, match="no feature 'rsi'"):
         features(["rsi"])
     with pytest.raises(ValueError, match="asked for twice"):

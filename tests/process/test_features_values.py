@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ray_app.process.features.catalogue import CATALOGUE, FEATURES, compute
-from ray_app.process.features.inputs import Inputs, Shared
-from ray_app.process.features.known import known
-from ray_app.process.features.technical import ANCHOR, indicator_of
+from ray_app.process.features.inputs import LABELS, Inputs, Shared
+from ray_app.process.features.technical import indicator_of
 from ray_app.process.features.training import labels, training_set
 from ray_app.process.indicators.catalogue import CATALOGUE as INDICATORS
 from ray_app.process.indicators.catalogue import compute as indicators
 from ray_app.process.indicators.grid import NUMBERS
+from tests.process.feature_inputs import told
 from tests.process.indicator_bars import HOUR, T0, frame, walk
 
 DAY = timedelta(days=1)
@@ -28,18 +28,6 @@ def bars_of(*closes: float, volume: float = 1.0) -> pl.DataFrame:
 
 def shared_over(hours: int, **frames: Any) -> Shared:
     return Shared(T0, T0 + hours * HOUR, **frames)
-
-
-def told(
-    name: str,
-    rows: list[tuple[datetime, datetime, float | None]],
-    key: str = "series",
-    period: str = "period",
-) -> pl.DataFrame:
-    """A series from (period, known_at, value)."""
-    return pl.DataFrame(
-        [(name, *row) for row in rows], schema=[key, period, "known_at", "value"], orient="row"
-    )
 
 
 def column(inputs: Inputs, name: str) -> list[float | None]:
@@ -72,6 +60,8 @@ def test_capitalisation_and_rank():
     assert column(one, "market_cap_usd") == [None, 500, 500, 500, 500, None]  # three hours are the limit
     # An hour before, that of the others is as old as it may be.
     assert column(one, "market_cap_rank") == [None, 2, 2, 2, 1, None]
+    less = Inputs("SOL", shared, points=point(2, 450.0))  # it is not behind itself
+    assert column(less, "market_cap_rank") == [None, 2, 2, 2, 1, None]
     assert column(Inputs("ETH", shared, points=points["ETH"]), "market_cap_rank") == [2, 3, 3, 3, None, None]
 
 
@@ -94,11 +84,10 @@ def test_an_indicator_that_remembers_is_that_of_all_of_history():
         f for f in FEATURES if f.function is indicator_of and INDICATORS[str(f.parameters[0])].recursive
     ]
     assert len(remembers) >= 9
-    assert max(INDICATORS[str(f.parameters[0])].memory for f in remembers) <= ANCHOR
     for feature in remembers:
         found, wanted = column(one, feature.name), whole[str(feature.parameters[0])][700:].to_list()
         first = next(i for i, value in enumerate(found) if value is not None)
-        assert 1024 <= first < 2048
+        assert first == feature.hours == INDICATORS[str(feature.parameters[0])].reach
         assert found[first:] == pytest.approx(wanted[first:], rel=1e-9, abs=1e-9)
 
 
@@ -136,6 +125,28 @@ def test_sentiment():
     assert column(one, "news_sentiment_24h") == [None, None, None, 0.4, 0.4]
     assert column(one, "social_volume_24h") == [6, 0, 0, 0, 0]  # with one unscored text of each kind
     assert column(one, "news_volume_24h") == [0, 0, 0, 3, 3]
+
+
+def test_texts_may_come_in_any_order_and_as_labels():
+    rows = [
+        aggregate(kind, hour, hour / 10, hour) for hour in (1, 2, 3) for kind in ("news", "all", "reddit")
+    ]
+    rows += [("24h", "telegram", *rows[0][2:]), ("9h", "all", *rows[1][2:]), (None, "all", *rows[1][2:])]
+    names = ["window", "kind", "at", "known_at", "score", "confidence", "count", "unscored"]
+    texts = pl.DataFrame(rows, schema=names, orient="row")
+    labelled = texts[:9].with_columns(pl.col(name).cast(words) for name, words in LABELS.items())
+    for made in (
+        texts,
+        texts[::-1],
+        texts.sort("kind", "at"),
+        labelled,
+        labelled.sort("kind", descending=True),
+    ):
+        one = Inputs("SOL", shared_over(4), sentiment=made)
+        assert column(one, "sentiment_24h") == [0.1, 0.2, 0.3, 0.3]
+        assert column(one, "news_volume_24h") == [2, 3, 4, 4]
+        assert column(one, "social_volume_24h") == [2, 3, 4, 4]
+        assert column(one, "sentiment_4h") == [None] * 4
 
 
 def test_onchain():
@@ -205,6 +216,16 @@ def test_a_window_with_gaps_takes_what_both_have_while_that_is_nine_in_ten(holes
     assert found == (pytest.approx(wanted, rel=1e-9) if known else wanted)
 
 
+@pytest.mark.parametrize(("holes", "known"), [(1, True), (2, False)])
+def test_the_way_of_a_trend_is_known_in_nine_of_ten_hours(holes: int, known: bool):
+    close = 100 + np.arange(25.0)
+    close[3 : 3 + 3 * holes : 3] = np.nan  # each costs two returns of 24
+    one = Inputs("SOL", shared_over(25), bars=bars_of(*close))
+    moves = np.diff(close) / close[:-1]
+    wanted = pytest.approx(0.24 / np.nansum(moves), rel=1e-12) if known else None
+    assert column(one, "trend_strength_24h")[-1] == wanted
+
+
 def test_stocks_and_the_symbol_over_the_same_days():
     days = [T0 + i * DAY for i in range(60) if (T0 + i * DAY).weekday() < 5]
     stock = dict(zip(days, walk(len(days), seed=3)["close"].to_list(), strict=True))
@@ -253,37 +274,6 @@ def test_funding_is_known_until_it_should_have_been_told_again():
         None,
         None,
     ]
-
-
-def series(rows: list[tuple[int, int, float | None]], count: int = 2) -> list[tuple[int, list[float]]]:
-    frame = told("X", [(T0 + p * DAY, T0 + k * HOUR, value) for p, k, value in rows])
-    found = known(frame, "period", ("value",), count)
-    hours = [(int(at) - int(pl.Series([T0]).to_physical()[0])) // 3_600_000_000 for at in found.at]
-    return list(zip(hours, found.values["value"].tolist(), strict=True))
-
-
-NAN = pytest.approx(float("nan"), nan_ok=True)
-
-
-@pytest.mark.parametrize(
-    ("rows", "wanted"),
-    [
-        ([(1, 1, 10.0), (2, 2, 20.0)], [(1, [10, NAN]), (2, [20, 10])]),
-        ([(2, 2, 20.0), (1, 1, 10.0)], [(1, [10, NAN]), (2, [20, 10])]),  # in no order
-        ([(1, 1, 10.0), (2, 1, 20.0)], [(1, [20, 10])]),  # at one moment
-        ([(1, 1, 10.0), (2, 2, 20.0), (1, 3, 11.0)], [(1, [10, NAN]), (2, [20, 10]), (3, [20, 11])]),  # revised
-        ([(2, 1, 20.0), (1, 2, 10.0)], [(1, [20, NAN]), (2, [20, 10])]),  # a latecomer
-        ([(1, 1, 10.0), (2, 2, 20.0), (2, 3, None)], [(1, [10, NAN]), (2, [20, 10]), (3, [10, NAN])]),  # withdrawn
-        ([(1, 1, 10.0), (2, 2, None)], [(1, [10, NAN])]),  # a holiday
-        ([(1, 1, 10.0), (2, 2, 20.0), (2, 2, 21.0)], [(1, [10, NAN])]),  # which one is not known
-        ([(1, 1, 10.0), (1, 1, 10.0)], [(1, [10, NAN])]),
-        ([], []),
-    ],
-)  # fmt: skip
-def test_what_is_known_when(rows: list[tuple[int, int, float | None]], wanted: list[tuple[int, list[float]]]):
-    assert series(rows) == wanted
-    newest = dict(series(rows, 1))
-    assert [newest[at] for at in sorted(newest)] == [v[:1] for at, v in wanted if at in newest]
 
 
 def test_labels_are_the_future_and_no_features():

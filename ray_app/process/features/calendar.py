@@ -1,16 +1,19 @@
 """Features of the clock: known for every row, whatever else is missing. Times are UTC where nothing else is said."""
 
 import math
+from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
 
 from ray_app.process.features.feature import Feature, Formula
-from ray_app.process.features.inputs import HOUR_US, Shared
+from ray_app.process.features.inputs import Shared
+from ray_app.process.features.known import HOUR_US
 from ray_app.process.indicators.grid import START, Array
 
 DAY_HOURS, WEEK_HOURS = 24, 168
+DAY_US = DAY_HOURS * HOUR_US
 MONDAY = 96  # hours from 1970-01-01, a Thursday, to the Monday after it
 NEW_YORK = ZoneInfo("America/New_York")
 SATURDAY = 6
@@ -24,27 +27,30 @@ def circle_of(shared: Shared, hours: int, sine: bool) -> Array:
     return table[(shared.at // HOUR_US - MONDAY) % hours]
 
 
+def of_days(shared: Shared, find: Callable[[pl.Series], pl.Series]) -> Array:
+    """A number for each day in UTC, at its hours."""
+    days = shared.at // DAY_US
+    found = find(pl.Series(np.arange(days[0], days[-1] + 1) * DAY_US).cast(START))
+    table: Array = found.cast(pl.Float64).to_numpy()[days - days[0]]
+    return table
+
+
 def weekend_of(shared: Shared) -> Array:
-    return (_local(shared, "UTC").dt.weekday() >= SATURDAY).cast(pl.Float64).to_numpy()
+    return of_days(shared, lambda days: days.dt.weekday() >= SATURDAY)
 
 
 def session_of(shared: Shared) -> Array:
-    local = _local(shared, NEW_YORK.key)
+    local = pl.Series(shared.at).cast(START).dt.convert_time_zone(NEW_YORK.key)
     hour = local.dt.hour() + local.dt.minute() / 60
     return ((local.dt.weekday() < SATURDAY) & (hour >= OPENS) & (hour < CLOSES)).cast(pl.Float64).to_numpy()
 
 
 def month_day_of(shared: Shared) -> Array:
-    local = _local(shared, "UTC")
-    return ((local.dt.day() - 1) / local.dt.month_end().dt.day()).to_numpy()
+    return of_days(shared, lambda days: (days.dt.day() - 1) / days.dt.month_end().dt.day())
 
 
 def funding_hours_of(shared: Shared) -> Array:
     return (-(shared.at // HOUR_US) % 8).astype(np.float64)
-
-
-def _local(shared: Shared, zone: str) -> pl.Series:
-    return pl.Series(shared.at).cast(START).dt.convert_time_zone(zone)
 
 
 def _clock(name: str, formula: str, unit: str, function: Formula, *parameters: object) -> Feature:

@@ -7,7 +7,8 @@ from typing import Literal
 
 from ray_app.process.indicators.grid import Array
 
-Formula = Callable[..., Array]  # (Inputs or Shared, *parameters) -> a number per row, NaN where there is none
+# (Symbols or Shared, *parameters) -> a number per row, NaN where there is none
+Formula = Callable[..., Array]
 Group = Literal["price", "technical", "sentiment", "onchain", "macro", "market"]
 HOURS = timedelta(hours=1)
 DAYS = timedelta(days=1)
@@ -20,7 +21,7 @@ class Feature:
     `hours`: how many rows must come before a row for its value to be the one that any longer history gives. `limit`:
     null once the newest period that is known of its series is older than this; None for features of bars and of the
     calendar, whose row is the present one. `back`: how much older than the newest period the periods are that
-    it is compared with. `function` takes (Inputs, *parameters), or (Shared, *parameters) where the value is one for
+    it is compared with. `function` takes (Symbols, *parameters), or (Shared, *parameters) where the value is one for
     all symbols (`shared`).
     """
 

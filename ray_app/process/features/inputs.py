@@ -1,68 +1,50 @@
-"""What features are computed from: frames of what is known of one symbol, and of what all symbols share.
+"""What features are computed from: frames of what is known of each symbol, and of what all symbols share.
 
 Every frame but bars has `known_at`: when anyone could have known the row; a bar is known when it ends. Rows may come
 in any order. What was received when is the reader's to choose before: with `as_of`, a frame lacks what came later.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from ray_app.process.features.known import NEVER, Known, Times, finite, known, micros
+from ray_app.process.features.joined import Joined, Labelled, join, need, split
+from ray_app.process.features.known import HOUR_US, Times, finite, micros, plain, with_all
+from ray_app.process.features.moments import Rolling
 from ray_app.process.indicators.grid import EPOCH, NUMBERS, START, Array, Bars
-from ray_app.process.indicators.windows import change, prior, ratio
+from ray_app.process.indicators.windows import growth
 
 HOUR = timedelta(hours=1)
-MICROSECOND = timedelta(microseconds=1)
-HOUR_US = HOUR // MICROSECOND
 POINT = ("market_cap", "volume_24h")
 FUNDING = ("rate",)
 INTEREST = ("worth",)
 SENTIMENT = ("score", "confidence", "count", "unscored")
+LABELS = {"window": pl.Enum(["1h", "4h", "24h", "7d"]), "kind": pl.Enum(["all", "news", "reddit", "twitter"])}
 TOTALS = ("market_cap", "volume_24h", "btc_dominance", "eth_dominance")
 VALUE = ("value",)
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, eq=False)
-class Joined:
-    """A series beside the rows of a frame: `rows[i]` is what was known of it at `at[i]`, -1 for nothing."""
+class Part(Protocol):
+    def since(self, row: int) -> Self: ...
 
-    known: Known
-    rows: NDArray[np.int64]
-    at: Times
 
-    def take(self, found: Array, limit: timedelta) -> Array:
-        """A number per row of `known` on the frame's rows; NaN where the newest period is older than `limit`."""
-        out = np.full(len(self.at), np.nan)
-        there = np.flatnonzero(self.rows >= 0)
-        rows = self.rows[there]
-        fresh = self.at[there] - self.known.periods[rows, 0] <= limit // MICROSECOND
-        out[there[fresh]] = found[rows[fresh]]
-        return out
-
-    def period(self) -> Times:
-        """The newest period of each row; NEVER where none is known."""
-        there = self.rows >= 0
-        out = np.full(len(self.at), NEVER)
-        out[there] = self.known.periods[self.rows[there], 0]
-        return out
-
-    def newest(self, number: str, limit: timedelta) -> Array:
-        return self.take(self.known.values[number][:, 0], limit)
+R = TypeVar("R", bound=Part)
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
-    """Keeps what formulas find for the others that use it. Not to be written into."""
+class Rows:
+    """Rows of a frame, or the last of them: those of `whole` but the first `skipped`, which reads the frames for both.
+    Keeps what formulas find for the others that use it; not to be written into."""
 
+    whole: Self | None = field(default=None, kw_only=True, repr=False)
+    skipped: int = field(default=0, kw_only=True, repr=False)
     _kept: dict[tuple[object, ...], Any] = field(default_factory=dict, init=False, repr=False)
 
     def keep(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
@@ -75,9 +57,20 @@ class Kept:
         """What `formula` makes of this and the parameters; worked out once."""
         return self.keep((formula, *parameters), lambda: formula(self, *parameters))
 
+    def rolling(self, formula: Callable[..., Array], *parameters: object) -> Rolling:
+        """The windows of what `formula` makes."""
+        return self.keep(("rolling", formula, *parameters), lambda: Rolling(self.find(formula, *parameters)))
+
+    def from_whole(self, key: tuple[object, ...], make: Callable[[Self], R]) -> R:
+        """What is made of the whole frame, beside these rows."""
+        whole = self.whole
+        return self.keep(
+            key, lambda: make(self) if whole is None else whole.from_whole(key, make).since(self.skipped)
+        )
+
 
 @dataclass(frozen=True, eq=False)
-class Shared(Kept):
+class Shared(Rows):
     """What all symbols share, over the hours that end in (start, end]. Both lie on the UTC hour.
 
     `bars`: per tracked symbol start, open, high, low, close, volume of one hour each; `BTC` and `ETH` among them.
@@ -110,45 +103,66 @@ class Shared(Kept):
         """When each row's bar ends."""
         return (self.first + 1 + np.arange((self.end - self.start) // HOUR)) * HOUR_US
 
+    @cached_property
+    def starts(self) -> pl.Series:
+        return pl.Series("start", self.at - HOUR_US).cast(START)
+
+    def since(self, row: int) -> "Shared":
+        """The rows from that one on."""
+        if not row:
+            return self
+        start = self.start + row * HOUR
+        return self.keep(("since", row), lambda: replace(self, start=start, whole=self, skipped=row))
+
     def bars_of(self, symbol: str) -> Bars:
-        return self.keep(("bars", symbol), lambda: on_rows(self.bars.get(symbol), self))
+        return self.from_whole(("bars", symbol), lambda whole: on_rows(whole.bars.get(symbol), whole))
 
     def returns_of(self, symbol: str, hours: int = 1) -> Array:
-        return self.keep(("returns", symbol, hours), lambda: growth(self.bars_of(symbol).close, hours))
+        return self.find(returns_of, symbol, hours)
 
-    def join(self, key: tuple[object, ...], frame: pl.DataFrame | None, period: str, numbers: Sequence[str],
-             count: int = 1) -> Joined:  # fmt: skip
-        return self.keep(key, lambda: join(frame, period, numbers, count, self.at))
+    def moves_of(self, symbol: str) -> Rolling:
+        """The hourly returns."""
+        return self.rolling(returns_of, symbol, 1)
 
     def series(self, name: str, count: int = 1) -> Joined:
-        frame = self._of(self.observations, "series", name)
-        return self.join(("series", name, count), frame, "period", VALUE, count)
+        return self.from_whole(("series", name, count), lambda whole: join(
+            whole._parts("observations", "series").get(name), "period", VALUE, whole.at, count))  # fmt: skip
 
     def metric(self, name: str, count: int = 1) -> Joined:
-        return self.join(("metric", name, count), self._of(self.metrics, "metric", name), "at", VALUE, count)
+        return self.from_whole(("metric", name, count), lambda whole: join(
+            whole._parts("metrics", "metric").get(name), "at", VALUE, whole.at, count))  # fmt: skip
+
+    def has_metric(self, name: str) -> bool:
+        return name in (self.whole or self)._parts("metrics", "metric")
 
     def mood_index(self) -> Joined:
-        return self.join(("mood",), self.mood, "day", VALUE)
+        return self.from_whole(("mood",), lambda whole: join(whole.mood, "day", VALUE, whole.at))
 
     def total(self) -> Joined:
-        return self.join(("totals",), self.totals, "slot", TOTALS)
+        return self.from_whole(("totals",), lambda whole: join(whole.totals, "slot", TOTALS, whole.at))
 
     def points_of(self, symbol: str) -> Joined:
-        return self.join(("points", symbol), self.points.get(symbol), "at", POINT)
+        return self.from_whole(
+            ("points", symbol), lambda whole: join(whole.points.get(symbol), "at", POINT, whole.at)
+        )
 
-    def _of(self, frame: pl.DataFrame | None, column: str, name: str) -> pl.DataFrame | None:
-        parts = self.keep(("parts", column), lambda: split(frame, column))
-        return parts.get((name,))
+    def _parts(self, frame: str, column: str) -> dict[Any, pl.DataFrame]:
+        return self.keep(("parts", column), lambda: split(getattr(self, frame), column))
+
+
+def returns_of(shared: Shared, symbol: str, hours: int) -> Array:
+    return growth(shared.bars_of(symbol).close, hours)
 
 
 @dataclass(frozen=True, eq=False)
-class Inputs(Kept):
+class Inputs:
     """What is known of one symbol beside what all share.
 
     `bars`, `points`: as in Shared. `funding`: at, known_at, rate. `open_interest`: at, known_at, worth (US dollars).
     `sentiment`: window (1h, 4h, 24h, 7d), kind (all, news, reddit, twitter), at (the window's end), known_at, score,
-    confidence, count (texts with a score), unscored. `listed`: when the first bar that there ever was starts, so
-    that a young symbol has recursive indicators as soon as they are warm; None if that is not known.
+    confidence, count (texts with a score), unscored; window and kind are read quicker as LABELS has them than as
+    text. `listed`: when the first bar that there ever was starts, so that a young symbol has recursive indicators as
+    soon as they are warm; None if that is not known.
     """
 
     symbol: str
@@ -161,84 +175,59 @@ class Inputs(Kept):
     listed: datetime | None = None
 
     @property
+    def young(self) -> bool:
+        """Whether the frame has the symbol's first bar."""
+        return self.listed is not None and self.listed >= self.shared.start
+
     def own(self) -> Bars:
         """The symbol's bars on the rows; a bar that was not observed is NaN."""
-        return self.keep(("bars",), lambda: on_rows(self.bars, self.shared))
-
-    def returns(self, hours: int = 1) -> Array:
-        """The close by the close so many hours before, less 1."""
-        return self.keep(("returns", hours), lambda: growth(self.own.close, hours))
+        if self.bars is self.shared.bars.get(self.symbol):
+            return self.shared.bars_of(self.symbol)
+        return on_rows(self.bars, self.shared)
 
     def point(self) -> Joined:
-        return self._join(("points",), self.points, "at", POINT)
+        if self.points is self.shared.points.get(self.symbol):
+            return self.shared.points_of(self.symbol)
+        return join(self.points, "at", POINT, self.shared.at)
 
     def funded(self) -> Joined:
-        return self._join(("funding",), self.funding, "at", FUNDING)
+        return join(self.funding, "at", FUNDING, self.shared.at)
 
     def interest(self) -> Joined:
-        return self._join(("interest",), self.open_interest, "at", INTEREST)
+        return join(self.open_interest, "at", INTEREST, self.shared.at)
 
-    def mood(self, window: str, kind: str) -> Joined:
-        parts = self.keep(("moods",), lambda: split(self.sentiment, "window", "kind"))
-        return self._join(("mood", window, kind), parts.get((window, kind)), "at", SENTIMENT)
-
-    def _join(self, key: tuple[object, ...], frame: pl.DataFrame | None, period: str,
-              numbers: Sequence[str]) -> Joined:  # fmt: skip
-        return self.keep(key, lambda: join(frame, period, numbers, 1, self.shared.at))
-
-
-def growth(x: Array, rows: int) -> Array:
-    """By which part x grew over so many rows; NaN where it was not above zero before."""
-    before = prior(x, rows)
-    return ratio(change(x, rows), np.where(before > 0, before, np.nan))
-
-
-def split(frame: pl.DataFrame | None, *columns: str) -> dict[tuple[Any, ...], pl.DataFrame]:
-    if frame is None:
-        return {}
-    need(frame, columns)
-    return frame.partition_by(*columns, as_dict=True)
-
-
-def join(frame: pl.DataFrame | None, period: str, numbers: Sequence[str], count: int, at: Times) -> Joined:
-    if frame is None:
-        empty = np.empty((0, count))
-        nothing = Known(np.empty(0, np.int64), np.empty((0, count), np.int64), dict.fromkeys(numbers, empty))
-        return Joined(nothing, np.full(len(at), -1), at)
-    need(frame, (period, "known_at", *numbers))
-    found = known(frame, period, numbers, count)
-    return Joined(found, found.rows(at), at)
-
-
-def need(frame: pl.DataFrame, columns: Sequence[str]) -> None:
-    if lost := [name for name in columns if name not in frame.columns]:
-        raise ValueError(f"a frame lacks the columns {', '.join(lost)}")
+    def texts(self) -> Labelled | None:
+        return None if self.sentiment is None else Labelled.of(self.sentiment, LABELS, "at", SENTIMENT)
 
 
 def on_rows(frame: pl.DataFrame | None, shared: Shared) -> Bars:
     """Bars on the frame's rows. What starts off the hour is no bar of an hour and left out; two different bars of one
     hour are both left out: which one is true is not known."""
-    count = len(shared.at)
-    numbers = {name: np.full(count, np.nan) for name in NUMBERS}
-    if frame is not None:
-        need(frame, ("start", *NUMBERS))
-        there = frame.drop_nulls("start") if frame["start"].null_count() else frame
-        place, off = np.divmod(micros(there["start"]), HOUR_US)
-        place -= shared.first
-        inside = np.flatnonzero((off == 0) & (place >= 0) & (place < count))
-        place = place[inside]
-        read = {name: finite(there[name])[inside] for name in NUMBERS}
-        for name, x in numbers.items():
-            x[place] = read[name]
-        if (np.diff(place) <= 0).any():
-            _clear_where_they_differ(numbers, place, read)
-    start = pl.Series("start", shared.at - HOUR_US).cast(START)
-    return Bars.of(pl.DataFrame({"start": start, **numbers}))
+    if frame is None:
+        return Bars.observed(shared.starts, HOUR, dict.fromkeys(NUMBERS, np.full(len(shared.at), np.nan)))
+    need(frame, ("start", *NUMBERS))
+    there = with_all(frame, "start")
+    start = micros(there["start"])
+    hour = start // HOUR_US
+    place = hour - shared.first
+    told = {name: plain(there[name]).astype(np.float64, copy=False) for name in NUMBERS}
+    inside = (place >= 0) & (place < len(shared.at)) & (hour * HOUR_US == start)
+    if not inside.all():
+        place, told = place[inside], {name: x[inside] for name, x in told.items()}
+    if len(place) == len(shared.at) and (place[1:] > place[:-1]).all():
+        return Bars.observed(shared.starts, HOUR, told)
+    told = {name: finite(x) for name, x in told.items()}
+    numbers = {name: np.full(len(shared.at), np.nan) for name in NUMBERS}
+    for name, x in numbers.items():
+        x[place] = told[name]
+    if (np.diff(place) <= 0).any():
+        _clear_where_they_differ(numbers, place, told)
+    return Bars.observed(shared.starts, HOUR, numbers)
 
 
-def _clear_where_they_differ(numbers: dict[str, Array], place: Times, read: dict[str, Array]) -> None:
+def _clear_where_they_differ(numbers: dict[str, Array], place: Times, told: dict[str, Array]) -> None:
     """Of several bars of one hour the last was written: where another says otherwise there is none."""
-    pairs = [(x[place], read[name]) for name, x in numbers.items()]
+    pairs = [(x[place], told[name]) for name, x in numbers.items()]
     differ = np.logical_or.reduce([~((a == b) | (np.isnan(a) & np.isnan(b))) for a, b in pairs])
     for x in numbers.values():
         x[place[differ]] = np.nan

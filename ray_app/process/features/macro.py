@@ -9,7 +9,8 @@ from datetime import timedelta
 import numpy as np
 
 from ray_app.process.features.feature import DAYS, Feature, Formula
-from ray_app.process.features.inputs import MICROSECOND, Joined, Shared
+from ray_app.process.features.inputs import Shared
+from ray_app.process.features.joined import MICROSECOND, Joined
 from ray_app.process.features.known import NEVER
 from ray_app.process.indicators.grid import Array
 from ray_app.process.indicators.windows import ratio
@@ -26,7 +27,7 @@ def level_of(shared: Shared, name: str, limit: timedelta) -> Array:
 
 def older(joined: Joined, days: float) -> tuple[Array, Array]:
     """The newest value, and the one whose period is nearest to so many days before; NaN where none is near."""
-    values, starts = joined.known.values["value"], joined.known.periods
+    values, starts = joined.values["value"], joined.held.periods
     off = np.abs((starts[:, :1] - starts) / (DAYS // MICROSECOND) - days)
     off[starts == NEVER] = np.inf
     rows, nearest = np.arange(len(off)), np.argmin(off, axis=1)

@@ -3,13 +3,16 @@
 from datetime import timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ray_app.process.features import moments
 from ray_app.process.features.feature import HOURS, Feature, Formula
-from ray_app.process.features.inputs import HOUR_US, Inputs, Shared, growth
+from ray_app.process.features.inputs import Shared
+from ray_app.process.features.known import HOUR_US
 from ray_app.process.features.macro import DAILY, TOLD_WEEKLY
+from ray_app.process.features.moments import Pair, both, pair, pair_of_columns
+from ray_app.process.features.symbols import Symbols
 from ray_app.process.indicators.grid import Array
-from ray_app.process.indicators.windows import change, mean, ratio
+from ray_app.process.indicators.windows import change, growth, late, mean, ratio
 
 STALE = 3 * HOURS  # of market totals, market points and open interest
 FUNDED = 9 * HOURS  # of a funding rate: it is told every 8 hours
@@ -35,14 +38,15 @@ def dominance_change_of(shared: Shared, hours: int) -> Array:
 def moves_of(shared: Shared, hours: int) -> tuple[Array, Array, Array]:
     """Of the tracked symbols' returns: the mean, the share above 0, the spread; NaN unless half of them are known."""
     symbols = sorted(shared.bars)
-    zero = np.zeros(len(shared.at))
-    count, rising, sums, squares = zero, zero, zero, zero
+    count, rising, sums, squares = (np.zeros(len(shared.at)) for _ in range(4))
     for symbol in symbols:
-        moves = shared.returns_of(symbol, hours)
+        moves = growth(shared.bars_of(symbol).close, hours)
         there = np.isfinite(moves)
         filled = np.where(there, moves, 0.0)
-        count, rising, sums = count + there, rising + (filled > 0), sums + filled
-        squares = squares + filled * filled
+        count += there
+        rising += filled > 0
+        sums += filled
+        squares += filled * filled
     count = np.where(count >= max(HALF * len(symbols), 1), count, np.nan)
     middle = sums / count
     return middle, rising / count, np.sqrt(np.maximum(squares / count - middle * middle, 0 * middle))
@@ -54,92 +58,105 @@ def breadth_of(shared: Shared, hours: int, which: int, scale: float) -> Array:
 
 def above_mean_of(shared: Shared, hours: int) -> Array:
     """The share of the tracked symbols whose close is above the mean of so many."""
-    zero = np.zeros(len(shared.at))
-    count, above = zero, zero
+    count, above = np.zeros(len(shared.at)), np.zeros(len(shared.at))
     for symbol in sorted(shared.bars):
         close = shared.bars_of(symbol).close
         middle = mean(close, hours)
-        count, above = count + np.isfinite(middle), above + (close > middle)
+        count += np.isfinite(middle)
+        above += close > middle
     return above / np.where(count >= max(HALF * len(shared.bars), 1), count, np.nan)
 
 
-def correlation_of(one: Inputs, other: str, hours: int) -> Array:
-    return moments.pair(one.returns(), one.shared.returns_of(other), hours).correlation
+def pair_of(one: Symbols, other: str, hours: int) -> Pair:
+    x, y = one.keep(("both", other), lambda: both(one.moves(), one.shared.moves_of(other)))
+    return one.keep(("pair", other, hours), lambda: pair(x, y, hours))
 
 
-def beta_of(one: Inputs, other: str, hours: int) -> Array:
-    return moments.pair(one.returns(), one.shared.returns_of(other), hours).beta
+def correlation_of(one: Symbols, other: str, hours: int) -> Array:
+    return pair_of(one, other, hours).correlation
 
 
-def strength_of(one: Inputs, other: str, hours: int) -> Array:
+def beta_of(one: Symbols, other: str, hours: int) -> Array:
+    return pair_of(one, other, hours).beta
+
+
+def strength_of(one: Symbols, other: str, hours: int) -> Array:
     return 100 * (one.returns(hours) - one.shared.returns_of(other, hours))
 
 
-def closes_of(one: Inputs, series: str, days: int) -> moments.Pair:
-    """Per row of a daily series as it was known: its last `days` changes, and the symbol's over the same times."""
-    joined = one.shared.series(series, days + 1)
-    first = max(int(joined.rows[0]), 0)  # what held before the frame is no row's
-    periods, values = joined.known.periods[first:], joined.known.values["value"][first:]
-    row = (
-        periods // HOUR_US + CLOSE_HOUR - 1 - one.shared.first
-    )  # of the bar that ends when the market closes
-    close = one.own.close
-    inside = (row >= 0) & (row < len(close))
-    own = np.where(inside, close[np.where(inside, row, 0)], np.nan)
-    before = np.where(values[:, 1:] > 0, values[:, 1:], np.nan)
-    theirs, mine = (values[:, :-1] - before) / before, (own[:, :-1] - own[:, 1:]) / own[:, 1:]
-    return moments.pair_of_columns(mine, theirs)
+def changes_of(shared: Shared, series: str, days: int) -> tuple[NDArray[np.int64], Array]:
+    """Of a daily series as it was known, from the row on that held when the frame began: per day back and row, which
+    bar ends when the market closes (-1: none of the frame), and the change from the day before."""
+    joined = shared.series(series, days + 1)
+    first = max(int(joined.held.rows[0]), 0)
+    periods, values = joined.held.periods[first:].T, joined.values["value"][first:].T
+    bar = periods // HOUR_US + CLOSE_HOUR - 1 - shared.first
+    before = np.where(values[1:] > 0, values[1:], np.nan)
+    return np.where((bar >= 0) & (bar < len(shared.at)), bar, -1), (values[:-1] - before) / before
 
 
-def stock_of(one: Inputs, series: str, days: int, number: str) -> Array:
+def closes_of(one: Symbols, series: str, days: int) -> Pair:
+    """The symbol's changes over the same times as the last `days` of the series, and these."""
+    shared = one.shared
+    bar, theirs = shared.keep(("changes", series, days), lambda: changes_of(shared, series, days))
+    close = np.concatenate([one.own.close, np.full((len(one.inputs), 1), np.nan)], axis=1)
+    own = np.moveaxis(close[:, bar], 0, 1)  # (days, symbols, rows of the series)
+    return pair_of_columns((own[:-1] - own[1:]) / own[1:], np.broadcast_to(theirs[:, None], own[1:].shape))
+
+
+def stock_of(one: Symbols, series: str, days: int, number: str) -> Array:
     """`number`: correlation or beta."""
     found: Array = getattr(one.keep(("closes", series, days), lambda: closes_of(one, series, days)), number)
     joined = one.shared.series(series, days + 1)
-    skipped = np.full(len(joined.known.at) - len(found), np.nan)
-    return joined.take(np.concatenate([skipped, found]), CLOSES[series])
+    return joined.take(late(found, joined.held.periods[:, 0]), CLOSES[series])
 
 
-def funding_of(one: Inputs) -> Array:
+def funding_of(one: Symbols) -> Array:
     return 100 * one.funded().newest("rate", FUNDED)
 
 
-def funding_mean_of(one: Inputs, hours: int) -> Array:
-    return moments.mean(one.find(funding_of), hours)
+def funding_mean_of(one: Symbols, hours: int) -> Array:
+    return one.rolling(funding_of).mean(hours)
 
 
-def funding_score_of(one: Inputs, hours: int) -> Array:
-    return moments.score(one.find(funding_of), hours)
+def funding_score_of(one: Symbols, hours: int) -> Array:
+    return one.rolling(funding_of).score(hours)
 
 
-def interest_of(one: Inputs) -> Array:
+def interest_of(one: Symbols) -> Array:
     return one.interest().newest("worth", STALE)
 
 
-def interest_change_of(one: Inputs, hours: int) -> Array:
+def interest_change_of(one: Symbols, hours: int) -> Array:
     return 100 * growth(one.find(interest_of), hours)
 
 
-def interest_share_of(one: Inputs) -> Array:
+def interest_share_of(one: Symbols) -> Array:
     return 100 * ratio(one.find(interest_of), one.point().newest("market_cap", STALE))
 
 
-def share_of(one: Inputs) -> Array:
+def share_of(one: Symbols) -> Array:
     total = one.shared.find(total_of, "market_cap")
     return 100 * ratio(one.point().newest("market_cap", STALE), total)
 
 
-def regime_of(one: Inputs, short: int, long: int) -> Array:
-    return ratio(moments.deviation(one.returns(), short), moments.deviation(one.returns(), long))
+def regime_of(one: Symbols, short: int, long: int) -> Array:
+    return ratio(one.moves().deviation(short), one.moves().deviation(long))
 
 
 def market_regime_of(shared: Shared, short: int, long: int) -> Array:
-    moves = shared.returns_of("BTC")
-    return ratio(moments.deviation(moves, short), moments.deviation(moves, long))
+    moves = shared.moves_of("BTC")
+    return ratio(moves.deviation(short), moves.deviation(long))
 
 
-def trend_of(one: Inputs, hours: int) -> Array:
+def size_of(one: Symbols) -> Array:
+    return np.abs(one.returns())
+
+
+def trend_of(one: Symbols, hours: int) -> Array:
     """How straight the way was: the change by the sum of all changes on it."""
-    return ratio(np.abs(one.returns(hours)), moments.sums(np.abs(one.returns()), hours).sum)
+    way = one.rolling(size_of)
+    return ratio(np.abs(one.returns(hours)), way.sum(hours) + 0 * way.count(hours))
 
 
 def _bars(name: str, formula: str, unit: str, hours: int, function: Formula, *parameters: object,

@@ -6,77 +6,85 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from ray_app.process.features import moments
 from ray_app.process.features.feature import DAYS, HOURS, Feature, Formula
-from ray_app.process.features.inputs import MICROSECOND, Inputs, Joined, Shared, growth
+from ray_app.process.features.inputs import Shared
+from ray_app.process.features.joined import MICROSECOND, Joined
+from ray_app.process.features.symbols import Symbols
 from ray_app.process.indicators.grid import Array
-from ray_app.process.indicators.windows import ratio
+from ray_app.process.indicators.windows import growth, ratio
 
 DAILY = 4 * DAYS  # of a daily series that is told a day or two later
 LIVE = 3 * HOURS  # of a series that is asked for every 10 or 30 minutes
 DAY_US = DAYS // MICROSECOND
 
 
-def own(one: Inputs, metric: str) -> str:
-    return f"{one.symbol.lower()}.{metric}"
-
-
 def newest_of(shared: Shared, metric: str, limit: timedelta) -> Array:
     return shared.metric(metric).newest("value", limit)
 
 
-def own_newest_of(one: Inputs, metric: str) -> Array:
-    return one.shared.find(newest_of, own(one, metric), DAILY)
+def own_newest_of(one: Symbols, metric: str) -> Array:
+    return of_chains(one, newest_of, metric, DAILY)
+
+
+def of_chains(one: Symbols, formula: Formula, metric: str, *parameters: object) -> Array:
+    """Of each symbol's own chain; NaN where it is not collected."""
+    shared, nothing = one.shared, np.full(len(one.shared.at), np.nan)
+
+    def found(symbol: str) -> Array:
+        name = f"{symbol.lower()}.{metric}"
+        return shared.find(formula, name, *parameters) if shared.has_metric(name) else nothing
+
+    return one.each(found)
 
 
 def days_apart(joined: Joined, days: int) -> NDArray[np.bool_]:
     """Row by row of the series, whether column `days` is so many days older than column 0."""
-    periods = joined.known.periods
+    periods = joined.held.periods
     apart: NDArray[np.bool_] = periods[:, 0] - periods[:, days] == days * DAY_US
     return apart
 
 
 def daily_growth_of(shared: Shared, metric: str, days: int) -> Array:
     joined = shared.metric(metric, days + 1)
-    values, periods = joined.known.values["value"], joined.known.periods
+    values, periods = joined.values["value"], joined.held.periods
     right = (periods[:, :1] - periods == days * DAY_US) & (values > 0)
     rows, column = np.arange(len(right)), np.argmax(right, axis=1)
     then = np.where(right[rows, column], values[rows, column], np.nan)
     return joined.take(100 * ratio(values[:, 0] - then, then), DAILY)
 
 
-def own_growth_of(one: Inputs, metric: str, days: int) -> Array:
-    return one.shared.find(daily_growth_of, own(one, metric), days)
+def own_growth_of(one: Symbols, metric: str, days: int) -> Array:
+    return of_chains(one, daily_growth_of, metric, days)
 
 
 def daily_total_of(shared: Shared, metric: str, days: int) -> Array:
     joined = shared.metric(metric, days)
-    values = joined.known.values["value"]
+    values = joined.values["value"]
     found = values[:, 0]
     for back in range(1, days):
         found = found + values[:, back]
     return joined.take(np.where(days_apart(joined, days - 1), found, np.nan), DAILY)
 
 
-def netflow_of(one: Inputs, days: int) -> Array:
-    into, out = (one.shared.find(daily_total_of, own(one, f"Flow{way}ExNtv"), days) for way in ("In", "Out"))
+def netflow_of(one: Symbols, days: int) -> Array:
+    into, out = (of_chains(one, daily_total_of, f"Flow{way}ExNtv", days) for way in ("In", "Out"))
     return 100 * ratio(into - out, one.find(own_newest_of, "SplyCur"))
 
 
-def issuance_of(one: Inputs) -> Array:
+def issuance_of(one: Symbols) -> Array:
     return 100 * 365 * ratio(one.find(own_newest_of, "IssTotNtv"), one.find(own_newest_of, "SplyCur"))
 
 
-def fee_share_of(one: Inputs) -> Array:
+def fee_share_of(one: Symbols) -> Array:
     fees, issued = one.find(own_newest_of, "FeeTotNtv"), one.find(own_newest_of, "IssTotNtv")
     return ratio(fees, fees + issued)
 
 
-def per_address_of(one: Inputs) -> Array:
+def per_address_of(one: Symbols) -> Array:
     return ratio(one.find(own_newest_of, "TxCnt"), one.find(own_newest_of, "AdrActCnt"))
 
 
-def value_per_address_of(one: Inputs) -> Array:
+def value_per_address_of(one: Symbols) -> Array:
     return ratio(one.find(own_newest_of, "CapMrktCurUSD"), one.find(own_newest_of, "AdrActCnt"))
 
 
@@ -86,8 +94,8 @@ def transfers_of(shared: Shared) -> Array:
 
 
 def busyness_of(shared: Shared, metric: str, hours: int) -> Array:
-    values = shared.find(newest_of, metric, LIVE)
-    return ratio(values, moments.mean(values, hours))
+    values = shared.rolling(newest_of, metric, LIVE)
+    return ratio(values.x, values.mean(hours))
 
 
 def hourly_growth_of(shared: Shared, metric: str, hours: int) -> Array:

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from ray_app.process.features import moments
 from ray_app.process.features.feature import HOURS, Feature, Formula
-from ray_app.process.features.inputs import Inputs, Shared, growth
+from ray_app.process.features.inputs import Shared
+from ray_app.process.features.moments import Rolling, pair
+from ray_app.process.features.symbols import Symbols
 from ray_app.process.indicators.grid import Array
-from ray_app.process.indicators.windows import position, prior, ratio, total
+from ray_app.process.indicators.windows import growth, position, prior, ratio, total, without
 
 STALE = 3 * HOURS  # of a market point
 SPANS = {"1h": 1, "4h": 4, "24h": 24, "7d": 168, "30d": 720}
@@ -14,81 +15,96 @@ BARS, POINTS = ("bars",), ("points",)
 KNOWN = "of which 9 in 10 must be known"
 
 
-def close_of(one: Inputs) -> Array:
+def close_of(one: Symbols) -> Array:
     return one.own.close
 
 
-def change_of(one: Inputs, hours: int) -> Array:
+def high_of(one: Symbols) -> Array:
+    return one.own.high
+
+
+def low_of(one: Symbols) -> Array:
+    return one.own.low
+
+
+def change_of(one: Symbols, hours: int) -> Array:
     return 100 * one.returns(hours)
 
 
-def volatility_of(one: Inputs, hours: int) -> Array:
-    return 100 * moments.deviation(one.returns(), hours)
+def volatility_of(one: Symbols, hours: int) -> Array:
+    return 100 * one.moves().deviation(hours)
 
 
-def point_of(one: Inputs, number: str) -> Array:
+def point_of(one: Symbols, number: str) -> Array:
     return one.point().newest(number, STALE)
 
 
-def point_change_of(one: Inputs, number: str, hours: int) -> Array:
+def point_change_of(one: Symbols, number: str, hours: int) -> Array:
     return 100 * growth(one.find(point_of, number), hours)
 
 
-def turnover_of(one: Inputs) -> Array:
+def turnover_of(one: Symbols) -> Array:
     return ratio(one.find(point_of, "volume_24h"), one.find(point_of, "market_cap"))
 
 
-def rank_of(one: Inputs) -> Array:
+def rank_of(one: Symbols) -> Array:
     """Among the tracked symbols, its own left out and put in again by its own points."""
     mine = one.find(point_of, "market_cap")
     above = np.zeros_like(mine)
     for symbol in one.shared.points:
-        if symbol != one.symbol:
-            above += one.shared.find(cap_of, symbol) > mine
-    return np.where(np.isnan(mine), np.nan, 1 + above)
+        above += one.shared.find(cap_of, symbol) > mine
+    above -= one.each(lambda symbol: one.shared.find(cap_of, symbol)) > mine
+    return without(1 + above, np.isnan(mine))
 
 
 def cap_of(shared: Shared, symbol: str) -> Array:
     return shared.points_of(symbol).newest("market_cap", STALE)
 
 
-def range_of(one: Inputs, hours: int) -> Array:
-    high, low = moments.highest(one.own.high, hours), moments.lowest(one.own.low, hours)
-    return 100 * ratio(high - low, one.own.close)
+def highest_of(one: Symbols, hours: int) -> Array:
+    return one.rolling(high_of).highest(hours)
 
 
-def place_of(one: Inputs, hours: int) -> Array:
-    return position(one.own.close, moments.lowest(one.own.low, hours), moments.highest(one.own.high, hours))
+def lowest_of(one: Symbols, hours: int) -> Array:
+    return one.rolling(low_of).lowest(hours)
 
 
-def drawdown_of(one: Inputs, hours: int) -> Array:
-    return 100 * (ratio(one.own.close, moments.highest(one.own.high, hours)) - 1)
+def range_of(one: Symbols, hours: int) -> Array:
+    return 100 * ratio(one.find(highest_of, hours) - one.find(lowest_of, hours), one.own.close)
 
 
-def score_of(one: Inputs, hours: int) -> Array:
-    return moments.score(one.own.close, hours)
+def place_of(one: Symbols, hours: int) -> Array:
+    return position(one.own.close, one.find(lowest_of, hours), one.find(highest_of, hours))
 
 
-def skew_of(one: Inputs, hours: int) -> Array:
-    return moments.third_and_fourth(one.returns(), hours)[0]
+def drawdown_of(one: Symbols, hours: int) -> Array:
+    return 100 * (ratio(one.own.close, one.find(highest_of, hours)) - 1)
 
 
-def tails_of(one: Inputs, hours: int) -> Array:
-    return moments.third_and_fourth(one.returns(), hours)[1]
+def score_of(one: Symbols, hours: int) -> Array:
+    return one.rolling(close_of).score(hours)
 
 
-def rising_of(one: Inputs, hours: int) -> Array:
+def skew_of(one: Symbols, hours: int) -> Array:
+    return one.keep(("shape", hours), lambda: one.moves().third_and_fourth(hours))[0]
+
+
+def tails_of(one: Symbols, hours: int) -> Array:
+    return one.keep(("shape", hours), lambda: one.moves().third_and_fourth(hours))[1]
+
+
+def rising_of(one: Symbols, hours: int) -> Array:
     moves = one.returns()
-    return total(np.where(np.isnan(moves), np.nan, moves > 0), hours) / hours
+    return total(without((moves > 0).astype(np.float64), np.isnan(moves)), hours) / hours
 
 
-def echo_of(one: Inputs, hours: int) -> Array:
-    return moments.pair(one.returns(), prior(one.returns()), hours).correlation
+def echo_of(one: Symbols, hours: int) -> Array:
+    return pair(one.moves(), Rolling(prior(one.returns())), hours).correlation
 
 
-def illiquidity_of(one: Inputs, hours: int) -> Array:
+def illiquidity_of(one: Symbols, hours: int) -> Array:
     traded = one.own.close * one.own.volume
-    return 1e8 * moments.mean(ratio(np.abs(one.returns()), traded), hours)
+    return 1e8 * Rolling(ratio(np.abs(one.returns()), traded)).mean(hours)
 
 
 def _bars(name: str, formula: str, unit: str, hours: int, function: Formula, *parameters: object) -> Feature:

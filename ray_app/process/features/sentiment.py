@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from ray_app.process.features import moments
 from ray_app.process.features.feature import HOURS, Feature, Formula
-from ray_app.process.features.inputs import Inputs, Shared
+from ray_app.process.features.inputs import Shared
+from ray_app.process.features.moments import pair
+from ray_app.process.features.symbols import Symbols
 from ray_app.process.indicators.grid import Array
-from ray_app.process.indicators.windows import change, ratio, total
+from ray_app.process.indicators.windows import change, growth, ratio, total
 
 STALE = 3 * HOURS  # of an aggregate: it is worked out every hour
 MOOD_STALE = 49 * HOURS  # of a daily index
@@ -14,26 +15,24 @@ SOCIAL = ("reddit", "twitter")
 NOT_KNOWN = "null where no text has a score"
 
 
-def aggregate_of(one: Inputs, window: str, kind: str, number: str) -> Array:
+def aggregate_of(one: Symbols, window: str, kind: str, number: str) -> Array:
     """Of one kind of texts only from the newest aggregate as a whole: a kind without texts is not in it."""
-    mine, whole = one.mood(window, kind), one.mood(window, "all")
-    found = mine.newest(number, STALE)
-    return found if kind == "all" else np.where(mine.period() == whole.period(), found, np.nan)
+    return one.mood(window, kind).newest_with(one.mood(window, "all"), number, STALE)
 
 
-def social_of(one: Inputs, window: str) -> Array:
+def social_of(one: Symbols, window: str) -> Array:
     """The kinds that have scored texts, each by how many."""
-    weighed, count = np.zeros(len(one.shared.at)), np.zeros(len(one.shared.at))
+    weighed, count = np.zeros(1), np.zeros(1)
     for kind in SOCIAL:
         score = one.find(aggregate_of, window, kind, "score")
         texts = one.find(aggregate_of, window, kind, "count")
         there = np.isfinite(score) & (texts > 0)
-        weighed += np.where(there, score * np.where(there, texts, 0.0), 0.0)
-        count += np.where(there, texts, 0.0)
+        weighed = weighed + np.where(there, score * np.where(there, texts, 0.0), 0.0)
+        count = count + np.where(there, texts, 0.0)
     return ratio(weighed, count)
 
 
-def texts_of(one: Inputs, window: str, *kinds: str) -> Array:
+def texts_of(one: Symbols, window: str, *kinds: str) -> Array:
     """With and without a score. 0 where the aggregate of all kinds was made and these kinds had none."""
     made = one.find(aggregate_of, window, "all", "count")
     found = np.where(np.isfinite(made), 0.0, np.nan)
@@ -45,27 +44,27 @@ def texts_of(one: Inputs, window: str, *kinds: str) -> Array:
     return found
 
 
-def busyness_of(one: Inputs, *kinds: str) -> Array:
+def busyness_of(one: Symbols, *kinds: str) -> Array:
     return ratio(one.find(texts_of, "24h", *kinds), one.find(texts_of, "7d", *kinds) / 7)
 
 
-def change_of(one: Inputs, hours: int) -> Array:
+def change_of(one: Symbols, hours: int) -> Array:
     return change(one.find(aggregate_of, "24h", "all", "score"), hours)
 
 
-def volatility_of(one: Inputs, hours: int) -> Array:
-    return moments.deviation(one.find(aggregate_of, "24h", "all", "score"), hours)
+def volatility_of(one: Symbols, hours: int) -> Array:
+    return one.rolling(aggregate_of, "24h", "all", "score").deviation(hours)
 
 
-def momentum_of(one: Inputs) -> Array:
+def momentum_of(one: Symbols) -> Array:
     return one.find(aggregate_of, "4h", "all", "score") - one.find(aggregate_of, "7d", "all", "score")
 
 
-def gap_of(one: Inputs) -> Array:
+def gap_of(one: Symbols) -> Array:
     return one.find(aggregate_of, "24h", "news", "score") - one.find(social_of, "24h")
 
 
-def unscored_of(one: Inputs) -> Array:
+def unscored_of(one: Symbols) -> Array:
     texts = one.find(texts_of, "24h", "all")
     return ratio(one.find(aggregate_of, "24h", "all", "unscored"), texts)
 
@@ -84,16 +83,17 @@ def index_mean_of(shared: Shared, hours: int) -> Array:
 
 def crowd_of(shared: Shared) -> Array:
     """The mean hourly return of the tracked symbols, of those that are known."""
-    mean, count = np.zeros(len(shared.at)), np.zeros(len(shared.at))
+    sums, count = np.zeros(len(shared.at)), np.zeros(len(shared.at))
     for symbol in sorted(shared.bars):
-        moves = shared.returns_of(symbol)
+        moves = growth(shared.bars_of(symbol).close, 1)
         there = np.isfinite(moves)
-        mean, count = mean + np.where(there, moves, 0.0), count + there
-    return ratio(mean, count)
+        sums += np.where(there, moves, 0.0)
+        count += there
+    return ratio(sums, count)
 
 
-def correlation_of(one: Inputs, hours: int) -> Array:
-    return moments.pair(one.returns(), one.shared.find(crowd_of), hours).correlation
+def correlation_of(one: Symbols, hours: int) -> Array:
+    return pair(one.moves(), one.shared.rolling(crowd_of), hours).correlation
 
 
 def _texts(

@@ -1,71 +1,40 @@
 """Features made of technical indicators (docs/indicators.md).
 
-An indicator that remembers its start (an EMA, an RSI) is worked out from a fixed hour on: ANCHOR hours are one block
-since 1970, and the values of a block come from a run that begins with the block before. So the value of an hour is
-made by the same operations in every frame that reaches back so far, equal to the last digit, and what came earlier
-would weigh less than 1e-13. Indicators of a window need no such thing.
+An indicator that remembers (an EMA, an RSI) is made of so many numbers alone, its `reach`, that what came earlier would
+weigh less than a rounding. So its value is equal to the last bit in every frame that reaches back so far, like that of
+an indicator of a window.
 """
 
-import numpy as np
-import polars as pl
-from numpy.typing import NDArray
-
 from ray_app.process.features.feature import Feature, Formula
-from ray_app.process.features.inputs import Inputs
+from ray_app.process.features.symbols import Symbols
 from ray_app.process.indicators.catalogue import CATALOGUE
-from ray_app.process.indicators.grid import NUMBERS, START, Array, Bars
-from ray_app.process.indicators.windows import change, prior, ratio
-
-ANCHOR = 1024  # hours
+from ray_app.process.indicators.grid import Array
+from ray_app.process.indicators.windows import growth, ratio
 
 
-def indicator_of(one: Inputs, name: str) -> Array:
+def indicator_of(one: Symbols, name: str) -> Array:
     """The indicator of the catalogue; NaN where there is none or the frame does not reach back far enough."""
     output = CATALOGUE[name]
-    if not output.recursive:
-        return one.own.find(output.function, *output.parameters)
-    place, bars = one.keep(("blocks",), lambda: blocks(one))
-    found = np.append(bars.find(output.function, *output.parameters), np.nan)
-    return found[place]
+    found = one.own.find(output.function, *output.parameters)
+    return found * one.find(settled_of, output.reach) if output.recursive else found
 
 
-def blocks(one: Inputs) -> tuple[NDArray[np.int64], Bars]:
-    """Every block after the one before it, a gap between one run and the next, and where in them each row is; -1 past
-    their end, for rows of a block before which the frame lacks bars.
-
-    The gap ends what an indicator remembers. None of them looks past it: beside averages they compare neighbours.
-    """
-    shared, own = one.shared, one.own
-    whole = one.listed is not None and one.listed >= shared.start
-    count, length, rows = len(shared.at), 0, []
-    place = np.full(count, -1)
-    for block in range(shared.first // ANCHOR, (shared.first + count - 1) // ANCHOR + 1):
-        first, begin = block * ANCHOR - shared.first, (block - 1) * ANCHOR - shared.first
-        if begin < 0 and not whole:
-            continue
-        first, begin, end = max(first, 0), max(begin, 0), min(first + ANCHOR, count)
-        place[first:end] = np.arange(first, end) - begin + length
-        rows += [np.arange(begin, end), np.array([count])]
-        length += end - begin + 1
-    taken = np.concatenate(rows) if rows else np.empty(0, np.int64)
-    nowhere = pl.Series("start", [None], dtype=START).new_from_index(0, len(taken))
-    numbers = {name: np.append(getattr(own, name), np.nan)[taken] for name in NUMBERS}
-    return place, Bars(nowhere, own.interval, **numbers)
+def settled_of(one: Symbols, reach: int) -> Array:
+    return one.settled(reach)
 
 
-def by_close_of(one: Inputs, name: str) -> Array:
+def by_close_of(one: Symbols, name: str) -> Array:
     return 100 * ratio(one.find(indicator_of, name), one.own.close)
 
 
-def distance_of(one: Inputs, name: str) -> Array:
+def distance_of(one: Symbols, name: str) -> Array:
     """How far the close lies from a price."""
     line = one.find(indicator_of, name)
     return 100 * ratio(one.own.close - line, line)
 
 
-def slope_of(one: Inputs, name: str) -> Array:
-    line = one.find(indicator_of, name)
-    return 100 * ratio(change(line), prior(line))
+def slope_of(one: Symbols, name: str) -> Array:
+    return 100 * growth(one.find(indicator_of, name), 1)
 
 
 def _plain(indicator: str, name: str = "") -> Feature:
@@ -75,8 +44,7 @@ def _plain(indicator: str, name: str = "") -> Feature:
 
 def _feature(name: str, indicator: str, formula: str, unit: str, function: Formula, more: int = 0) -> Feature:
     output = CATALOGUE[indicator]
-    bars = 2 * ANCHOR if output.recursive else output.lookback
-    return Feature(name, "technical", formula, ("bars",), unit, bars + more, function, (indicator,),
+    return Feature(name, "technical", formula, ("bars",), unit, output.reach + more, function, (indicator,),
                    version=output.version)  # fmt: skip
 
 

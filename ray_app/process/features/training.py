@@ -6,7 +6,8 @@ import polars as pl
 
 from ray_app.process.features.catalogue import compute
 from ray_app.process.features.feature import Feature
-from ray_app.process.features.inputs import HOUR, Inputs, need
+from ray_app.process.features.inputs import HOUR, Inputs
+from ray_app.process.features.joined import need
 from ray_app.process.indicators.grid import START
 from ray_app.process.indicators.windows import prior, ratio
 
@@ -25,7 +26,7 @@ def labels(inputs: Inputs, horizons: Sequence[int]) -> pl.DataFrame:
     """
     if any(hours < 1 for hours in horizons):
         raise ValueError(f"a label looks ahead by an hour or more, not by {min(horizons)}")
-    close, columns = inputs.own.close, {}
+    close, columns = inputs.own().close, {}
     for hours in horizons:
         later = prior(close[::-1], hours)[::-1]
         columns[label_name(hours)] = pl.Series(ratio(later - close, close), dtype=pl.Float64).fill_nan(None)
