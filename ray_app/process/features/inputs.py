@@ -18,13 +18,14 @@ from ray_app.process.features.known import HOUR_US, Times, finite, micros, plain
 from ray_app.process.features.moments import Rolling
 from ray_app.process.indicators.grid import EPOCH, NUMBERS, START, Array, Bars
 from ray_app.process.indicators.windows import growth
+from ray_app.process.sentiment.hourly import SCHEMA
 
 HOUR = timedelta(hours=1)
 POINT = ("market_cap", "volume_24h")
 FUNDING = ("rate",)
 INTEREST = ("worth",)
 SENTIMENT = ("score", "confidence", "count", "unscored")
-LABELS = {"window": pl.Enum(["1h", "4h", "24h", "7d"]), "kind": pl.Enum(["all", "news", "reddit", "twitter"])}
+LABELS: dict[str, pl.Enum] = {name: SCHEMA[name] for name in ("window", "kind")}
 TOTALS = ("market_cap", "volume_24h", "btc_dominance", "eth_dominance")
 VALUE = ("value",)
 

@@ -24,7 +24,7 @@ KINDS: tuple[Kind, ...] = ("news", "reddit", "twitter")
 FOREVER = np.iinfo(np.int64).max
 DIGITS = 9
 SCHEMA: dict[str, Any] = {
-    "window": pl.String, "kind": pl.String, "at": START, "known_at": START,
+    "window": pl.Enum(list(WINDOWS)), "kind": pl.Enum([ALL, *KINDS]), "at": START, "known_at": START,
     "score": pl.Float64, "confidence": pl.Float64, "count": pl.Int64, "unscored": pl.Int64,
 }  # fmt: skip
 _MICROSECOND = timedelta(microseconds=1)
