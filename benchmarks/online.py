@@ -37,6 +37,7 @@ from tests.servers import Redis
 
 HOUR = timedelta(hours=1)
 END = datetime(2026, 11, 23, tzinfo=UTC)
+YEAR = TimeRange(END - timedelta(days=365), END + timedelta(days=1))  # whose candles are collected throughout
 SYMBOLS, ROUNDS = 50, 5
 LONGEST = 1.0  # seconds
 STREAM = "coinbase.bars_1h"
@@ -74,8 +75,9 @@ def answer(bars: Sequence[Bar], at: datetime) -> Collected:
 async def filled(store: Store, registry: Registry, lease: Lease) -> dict[str, list[Bar]]:
     source = all_sources()["coinbase"]
     stream = next(one for one in source.plans[0].streams if one.name == "bars_1h")
-    living = stream.partitions(registry)[:SYMBOLS]
-    line = declare(source, source.plans[0], stream, living, timedelta(days=3), lives=stream.lives(registry))
+    lives = stream.lives(registry)
+    living = [pair for pair in stream.partitions(registry) if not any(lives[pair].missing(YEAR))][:SYMBOLS]
+    line = declare(source, source.plans[0], stream, living, timedelta(days=3), lives=lives)
     await store.catalog.declare({STREAM: line}, END - timedelta(days=400))
     bars = {pair: walk(pair, hours_before() + ROUNDS + 10) for pair in living}
     for some in bars.values():
@@ -85,14 +87,15 @@ async def filled(store: Store, registry: Registry, lease: Lease) -> dict[str, li
 
 async def measure() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        server = await asyncio.to_thread(Redis, Path(folder) / "redis")
+        server = await asyncio.to_thread(Redis, Path(folder))
         try:
-            return await _measure(Path(folder), server.url())
+            return await _measure(Path(folder) / "node", server.url())
         finally:
             server.close()
 
 
 async def _measure(folder: Path, redis_url: str) -> dict[str, Any]:
+    await asyncio.to_thread(folder.mkdir)
     registry, clock = load_registry(), ManualClock(END)
     store = Store(f"sqlite+aiosqlite:///{folder / 'node.db'}", str(folder / "raw"))
     await store.database.prepare(simulated=True)
