@@ -4,7 +4,7 @@ A row that cannot be read does not hold up the slice. When no row can be read th
 Malformed, and the slice stays open.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -12,7 +12,7 @@ from ray_app.collect.kept import kept
 from ray_app.collect.validate import read
 from ray_app.model.collected import Collected, Outcome, SetAside
 from ray_app.model.errors import Malformed, NotOffered, Transient, UpstreamError
-from ray_app.model.records import Record
+from ray_app.model.records import Bar, Record
 from ray_app.model.source import Api, Keeping, Page, Slice, Source, Stream
 from ray_app.model.threads import off_the_loop
 from ray_app.model.timerange import TimeRange, floor
@@ -51,7 +51,8 @@ def beside(stream: Stream, wanted: Slice, collected: Collected, now: datetime) -
     """What else the ledger must hold about a slice that was answered: what is lost, what is still awaited.
 
     Lost is what lies before the end of the listing. Awaited is an interval that lasts still, and one that
-    came back empty and is younger than the stream's patience: it is asked for again.
+    came back empty and is younger than the stream's patience: it is asked for again. So is the last candle of an
+    answer that ends too early: an old market tells a candle that still lasted as if it were over.
     """
     out: list[Collected] = []
     if collected.outcome == "lost":
@@ -65,9 +66,12 @@ def beside(stream: Stream, wanted: Slice, collected: Collected, now: datetime) -
     young = max(start, floor(now - stream.settle - stream.patience, stream.grain))
     over = TimeRange(young, wanted.range.end) if young < wanted.range.end else None
     have = {(record.partition, floor(record.cursor, stream.grain)) for record, _ in collected.records}
+    told = TimeRange(start, wanted.range.end)
     waiting: dict[TimeRange, list[str]] = {}
     for partition in wanted.partitions:
-        for interval in _empty(stream, partition, over, have, now):
+        for interval in _with_last_candle(
+            stream, partition, _empty(stream, partition, over, have, now), have, told
+        ):
             waiting.setdefault(interval, []).append(partition)
     reason = f"asked at {now.isoformat(timespec='seconds')}, not told yet"
     out += [_entry(collected, tuple(p), r, "awaited", reason) for r, p in sorted(waiting.items())]
@@ -108,6 +112,20 @@ def _empty(
             run = None
     if run:
         yield run
+
+
+def _with_last_candle(
+    stream: Stream,
+    partition: str,
+    runs: Iterable[TimeRange],
+    have: set[tuple[str, datetime]],
+    told: TimeRange,
+) -> Iterator[TimeRange]:
+    """The runs; one that reaches to the end of what was asked for begins with the candle before it."""
+    for run in runs:
+        before = run.start - stream.grain
+        follows = stream.record is Bar and run.end == told.end and before >= told.start
+        yield TimeRange(before, run.end) if follows and (partition, before) in have else run
 
 
 def _entry(

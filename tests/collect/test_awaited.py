@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from ray_app.collect.collector import beside, collect
 from ray_app.collect.running import SILENT_CYCLES
 from ray_app.model.quota import Priority
+from ray_app.model.records import Bar
 from ray_app.model.source import Page, Slice
 from ray_app.model.texts import Article
 from ray_app.model.timerange import TimeRange
@@ -363,3 +365,39 @@ async def test_a_feed_that_could_not_be_read_is_asked_for_whole_again(tmp_path: 
         assert it.server.seen[-1].headers["if-none-match"] == '"2"'
         assert [outcome for _, outcome, _ in await it.tried()] == ["failed", "failed", "covered", "covered"]
         assert await it.values() == {T0: "7"}
+
+
+def candle(row: Any, _: Slice) -> Bar:
+    start, close = datetime.fromisoformat(row["at"]), Decimal(row["rate"])
+    one = Decimal(1)
+    return Bar(
+        symbol=row["of"],
+        interval="1h",
+        start=start,
+        end=start + HOUR,
+        open=one,
+        high=close,
+        low=one,
+        close=close,
+    )
+
+
+async def test_the_last_candle_of_an_answer_that_ends_too_early_is_asked_for_again(
+    tmp_path: Path, prepared_sqlite: Path
+):
+    """An old market told it while it lasted; the next answer tells it whole."""
+    bars = replace(LATE, record=Bar, parse=candle)
+    async with collecting(tmp_path, prepared_sqlite, bars) as it:
+        it.upstream.put("a", hours(0, 1), "1")
+        it.upstream.put("a", hours(1, 2), "2")  # as an hour ago, when it had just begun
+        await it.cycle(T0 + 3 * HOUR)
+        assert await it.covered() == (hours(0, 1),)
+        assert await it.states(hours(0, 3)) == [(hours(0, 2), "collected"), (hours(2, 3), "not_due")]
+        it.upstream.put("a", hours(1, 3), "3")
+        it.asked()
+        await it.cycle(T0 + 3 * HOUR + MINUTE)
+        ((_, asked),) = it.asked()
+        assert asked.start <= T0 + HOUR
+        assert await it.covered() == (hours(0, 3),)
+        found = {fact.cursor: (fact.revision, fact.values["close"]) for fact in await it.facts()}
+        assert found == {T0: (0, Decimal(1)), T0 + HOUR: (1, Decimal(3)), T0 + 2 * HOUR: (0, Decimal(3))}
