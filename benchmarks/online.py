@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,8 @@ async def filled(store: Store, registry: Registry, lease: Lease) -> dict[str, li
     source = all_sources()["coinbase"]
     stream = next(one for one in source.plans[0].streams if one.name == "bars_1h")
     lives = stream.lives(registry)
-    living = [pair for pair in stream.partitions(registry) if not any(lives[pair].missing(YEAR))][:SYMBOLS]
+    alive = (pair for pair in stream.partitions(registry) if not any(lives[pair].missing(YEAR)))
+    living = tuple(islice(alive, SYMBOLS))
     line = declare(source, source.plans[0], stream, living, timedelta(days=3), lives=lives)
     await store.catalog.declare({STREAM: line}, END - timedelta(days=400))
     bars = {pair: walk(pair, hours_before() + ROUNDS + 10) for pair in living}

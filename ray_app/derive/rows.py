@@ -17,7 +17,7 @@ SET = feature_set_hash()
 
 
 async def rows(
-    loader: Loader, over: TimeRange, at: Point, made_at: datetime, assets: Collection[str] | None = None
+    loader: Loader, over: TimeRange, at: Point, as_of: datetime, assets: Collection[str] | None = None
 ) -> list[Vector]:
     """A row per asset (None: all) and hour that ends in (over.start, over.end], if it was tracked in that hour."""
     every = await loader.symbols(at)
@@ -25,17 +25,17 @@ async def rows(
     if not wanted:
         return []
     loaded = await loader.load(over, None, at, wanted)
-    return await asyncio.to_thread(_rows, loaded, every, over, made_at)
+    return await asyncio.to_thread(_rows, loaded, every, over, as_of)
 
 
-def _rows(loaded: Loaded, every: Mapping[str, Of], over: TimeRange, made_at: datetime) -> list[Vector]:
+def _rows(loaded: Loaded, every: Mapping[str, Of], over: TimeRange, as_of: datetime) -> list[Vector]:
     hours = [over.start + n * HOUR for n in range(1, over.length // HOUR + 1)]
     frame = compute_many(list(loaded.inputs.values()), NAMES, hours)
     out = []
     for symbol, hour, numbers in zip(frame["symbol"], frame["at"], pack(frame, NAMES), strict=True):
         of = every[symbol]
         if lived(of, hour):
-            out.append(Vector(of.asset.id, hour, numbers, of.bars.name, made_at))
+            out.append(Vector(of.asset.id, hour, numbers, of.bars.name, as_of))
     return out
 
 

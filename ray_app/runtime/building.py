@@ -118,7 +118,7 @@ class Building:
         store = self._node.store
         as_of = self._node.clock.now() - timedelta(seconds=SETTLED)
         newest, done = floor(as_of, HOUR), Built()
-        await store.vectors.declare(SET, NAMES, as_of, await store.ledger.newest(), lease)
+        await store.vectors.declare(SET, NAMES, self._node.clock.now, await store.ledger.newest(), lease)
         recent = TimeRange(newest - RECENT, newest)
         made = await rows(self._recent, recent, Point(as_of=as_of), as_of)
         ready = [one for one in made if _has_price(one) or as_of >= one.at + PATIENCE]
@@ -148,7 +148,7 @@ class Building:
                 made = await rows(loader, part, Point(as_of=as_of), as_of)
                 done.old += len(made)
                 await self._write(made, lease, done)
-        await store.vectors.write(SET, [], lease, looked=mark)
+        await store.vectors.write(SET, [], self._node.clock.now, lease, looked=mark)
 
     async def _missing(self, before: datetime, as_of: datetime) -> list[TimeRange]:
         """Runs of whole hours within REACH in which no asset has a row."""
@@ -164,7 +164,7 @@ class Building:
 
     async def _write(self, made: list[Vector], lease: Lease, done: Built) -> None:
         done.rows += len(made)
-        done.written += len(await self._node.store.vectors.write(SET, made, lease))
+        done.written += len(await self._node.store.vectors.write(SET, made, self._node.clock.now, lease))
 
     async def _news(self, hour: datetime) -> bool:
         """Whether a bar of the hour that ended last was committed since the last time that this was asked."""
@@ -186,7 +186,7 @@ class Building:
         new = [one for one in made if stored or self._told.numbers.get(one.asset) != one.numbers]
         told = {
             one.asset: {
-                "at": one.at, "as_of": one.made_at, "feature_set": SET, "stored": stored,
+                "at": one.at, "as_of": one.as_of, "feature_set": SET, "stored": stored,
                 "features": unpack(one.numbers, NAMES),
             }
             for one in new

@@ -91,7 +91,7 @@ class SpanBuilder:
     async def _build(self, over: TimeRange) -> dict[str, Any]:
         store, at = self._node.store, Point(as_of=self._as_of)
         made = await rows(Loader(store, self._node.registry), over, at, self._as_of, self._assets)
-        written = await store.vectors.write(SET, made, self._lease)
+        written = await store.vectors.write(SET, made, self._node.clock.now, self._lease)
         return {"made": len(made), "written": len(written)}
 
 
@@ -119,7 +119,7 @@ async def build_job(
     if any(t.minute or t.second or t.microsecond for t in (over.start, over.end)):
         raise ValueError(f"rows are of whole hours; {over.start} .. {over.end} is none")
     async with Holding(node, JOB, f"{JOB}-{id(node):x}-{as_of.timestamp():.6f}") as lease:
-        await node.store.vectors.declare(SET, NAMES, as_of, await node.store.ledger.newest(), lease)
+        await node.store.vectors.declare(SET, NAMES, node.clock.now, await node.store.ledger.newest(), lease)
         parts = await spans(node, over, assets, as_of)
         left = [one for one in parts if again or one.there < one.wanted]
         items = [{"start": one.start, "end": one.end} for one in left]

@@ -104,7 +104,7 @@ class Linking:
         for _ in range(TRIES):
             recent = await links.recent(self._every, over)
             made = await asyncio.to_thread(self._work, texts, recent)
-            if await links.link(made, self._by, self._node.clock.now(), recent, self._lease):
+            if await links.link(made, self._by, self._node.clock.now, recent, self._lease):
                 done.texts += len(made)
                 done.mentions += sum(len(one.said) for one in made)
                 done.grouped += sum(one.story != _begun(one.text.id) for one in made)

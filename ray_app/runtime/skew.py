@@ -48,16 +48,16 @@ async def check_skew(node: Node, over: TimeRange, most: int | None = None) -> Sk
     if known is not None and known.hash == SET:
         names = known.names
         for one in await vectors.revisions(SET, over):
-            by_moment.setdefault((one.at, one.made_at), []).append(one)
+            by_moment.setdefault((one.at, one.as_of), []).append(one)
     moments = sorted(by_moment)
     if most is not None and len(moments) > most:
         moments = [moments[n * len(moments) // most] for n in range(most)]
     loader, count, apart = Loader(node.store, node.registry), 0, dict[str, float]()
     differing = 0
-    for at, made_at in moments:
-        stored = by_moment[at, made_at]
+    for at, as_of in moments:
+        stored = by_moment[at, as_of]
         assets = {one.asset for one in stored}
-        again = await rows(loader, TimeRange(at - HOUR, at), Point(as_of=made_at), made_at, assets)
+        again = await rows(loader, TimeRange(at - HOUR, at), Point(as_of=as_of), as_of, assets)
         numbers = {one.asset: one.numbers for one in again}
         for one in stored:
             count += 1

@@ -26,5 +26,6 @@ ml_features = table(
         "numbers", LargeBinary, nullable=False
     ),  # float64, little-endian, in the order of the set; NaN is null
     Column("bars", String(100), nullable=False),  # the data set of its candles
-    Column("made_at", Instant, nullable=False),  # it has what the store had by then
+    Column("as_of", Instant, nullable=False),  # it has what the store had by then
+    Column("made_at", Instant, nullable=False),  # when it was written: answers show it from then on
 )

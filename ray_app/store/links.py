@@ -8,7 +8,7 @@ What is deleted before it was linked gets a link without mentions. What is delet
 mentions that it had: ids and numbers for counts, no text.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -136,9 +136,11 @@ class Links:
         return Recent(over, streams, tuple(out), links)
 
     async def link(
-        self, links: Sequence[Link], linker: str, made_at: datetime, seen: Recent, lease: Lease
+        self, links: Sequence[Link], linker: str, now: Callable[[], datetime], seen: Recent, lease: Lease
     ) -> bool:
         """Write these down in one transaction, each text once. Raises Fenced.
+
+        `now` is asked inside of it: a wait for another writer cannot put a link under a moment that was answered.
 
         False, and nothing is written: links were added to `seen` since; a story may have begun there.
         """
@@ -149,7 +151,7 @@ class Links:
             if await _count(connection, seen.streams, seen.over) != seen.links:
                 return False
             before = await _latest(connection, [one.text for one in links], linker)
-            changed: list[Link] = []
+            made_at, changed = now(), list[Link]()
             same: list[dict[str, Any]] = []
             for one in links:
                 earlier = before.get((one.text.series, one.text.id.item))

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, FromClause, Select, and_, func, select
 
@@ -39,6 +39,14 @@ class Point:
 
 
 NOW = Point()
+
+
+class Reach(NamedTuple):
+    """The first and the last time of facts, and when the newest of them was received."""
+
+    first: datetime
+    last: datetime
+    received_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,18 +159,18 @@ class Reading:
                 out.setdefault(partition, []).append(moment)
         return out
 
-    async def extent(
-        self, record: type[Record], stream: str, at: Point = NOW
-    ) -> tuple[datetime, datetime] | None:
-        """The first and the last time of the stream; None when it has no facts."""
+    async def extent(self, record: type[Record], stream: str, at: Point = NOW) -> Reach | None:
+        """Of all facts of the stream; None without one."""
         table = FACTS[record]
         time = table.c[record.timed_by()]
-        query = select(func.min(time), func.max(time)).join_from(table, series, table.c.series == series.c.id)
+        query = select(func.min(time), func.max(time), func.max(table.c.received_at)).join_from(
+            table, series, table.c.series == series.c.id
+        )
         async with self._database.read() as connection:
-            first, last = (
+            first, last, received = (
                 await connection.execute(query.where(series.c.stream == stream, *at.bounds(table)))
             ).one()
-        return None if first is None else (first, last)
+        return None if first is None else Reach(first, last, received)
 
     async def count(self, record: type[Record], stream: str) -> int:
         """How many revisions the stream has in the store, by looking."""

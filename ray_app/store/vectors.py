@@ -1,10 +1,11 @@
 """Rows of features: per asset and hour the numbers of a set, a revision whenever they changed.
 
-Insert-only. A row has what the store had by `made_at`, so as_of takes the last revision made by then.
+Insert-only. A row has what the store had by its `as_of`. It was written later, at `made_at`, and answers as of a moment
+take the last revision that was written by then.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -30,7 +31,8 @@ class Vector:
     at: datetime
     numbers: bytes
     bars: str
-    made_at: datetime
+    as_of: datetime
+    made_at: datetime | None = None  # None: it is not written yet
     revision: int = 0
 
 
@@ -46,7 +48,7 @@ class Vectors:
         self._database = database
 
     async def declare(
-        self, name: str, names: Sequence[str], now: datetime, looked: int, lease: Lease
+        self, name: str, names: Sequence[str], now: Callable[[], datetime], looked: int, lease: Lease
     ) -> FeatureSet:
         """The set under this hash, written down if it is new; `looked` as it stands. Raises Fenced."""
         async with self._database.write() as connection:
@@ -54,7 +56,7 @@ class Vectors:
             query = select(feature_sets).where(feature_sets.c.hash == name)
             found = (await connection.execute(query)).one_or_none()
             if found is None:
-                row = {"hash": name, "names": dumps(list(names)), "made_at": now, "looked": looked}
+                row = {"hash": name, "names": dumps(list(names)), "made_at": now(), "looked": looked}
                 await connection.execute(insert(feature_sets).values(**row))
                 return FeatureSet(name, tuple(names), looked)
         return FeatureSet(found.hash, tuple(json.loads(found.names)), found.looked)
@@ -69,20 +71,27 @@ class Vectors:
         return None if found is None else FeatureSet(found.hash, tuple(json.loads(found.names)), found.looked)
 
     async def write(
-        self, name: str, rows: Sequence[Vector], lease: Lease, looked: int | None = None
+        self,
+        name: str,
+        rows: Sequence[Vector],
+        now: Callable[[], datetime],
+        lease: Lease,
+        looked: int | None = None,
     ) -> list[Vector]:
         """Those of the rows that say something new, each as the next revision. Raises Fenced.
 
+        `now` is asked inside of the transaction: a wait cannot put a row under a moment that was answered.
         `looked`: up to which slice corrections were looked at, moved in the same transaction.
         """
         fresh: list[Vector] = []
         async with self._database.write() as connection:
             await leases.check(connection, lease)
             before = await _last(connection, name, rows) if rows else {}
+            moment = now()
             for one in rows:
                 revision, numbers = before.get((one.asset, one.at), (-1, b""))
                 if numbers != one.numbers:
-                    fresh.append(replace(one, revision=revision + 1))
+                    fresh.append(replace(one, made_at=moment, revision=revision + 1))
             for first in range(0, len(fresh), AT_ONCE):
                 some = [asdict(one) | {"feature_set": name} for one in fresh[first : first + AT_ONCE]]
                 await connection.execute(insert(ml_features), some)
@@ -194,4 +203,4 @@ async def _last(
 
 
 def _vector(row: Row[Any]) -> Vector:
-    return Vector(row.asset, row.at, bytes(row.numbers), row.bars, row.made_at, row.revision)
+    return Vector(row.asset, row.at, bytes(row.numbers), row.bars, row.as_of, row.made_at, row.revision)

@@ -104,7 +104,7 @@ class Market:
             Link(t, f"story {t.id.item}", tuple(Said(a, "coin", Decimal(c)) for a, c in said.items()))
             for t in texts
         ]
-        assert await self.store.links.link(links, LINKER, later, seen, self.lease)
+        assert await self.store.links.link(links, LINKER, lambda: later, seen, self.lease)
         await self.store.scores.configure(Article, SCORER, lambda: later, self.lease)
         found = await self.store.scores.unscored(Article, names, SCORER.digest, 100)
         await self.store.scores.write(

@@ -1,6 +1,7 @@
 """Rows of features are built from the store: at a bar's end, again after a correction, and nothing else."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -87,9 +88,9 @@ async def test_a_week_is_built_and_each_row_can_be_worked_out_again(desk: Desk):
         assert one.revision == 0
         over = TimeRange(one.at - HOUR, one.at)
         (again,) = await rows(
-            Loader(desk.store, REGISTRY), over, Point(as_of=one.made_at), one.made_at, {one.asset}
+            Loader(desk.store, REGISTRY), over, Point(as_of=one.as_of), one.as_of, {one.asset}
         )
-        assert again == one
+        assert replace(again, made_at=one.made_at) == one
         bar = walk(COINS[one.asset], LONG)[-1 - (NOW - one.at) // HOUR]
         assert unpack(one.numbers, NAMES)["price_usd"] == float(bar.close)
 
@@ -174,7 +175,7 @@ async def test_the_newest_hour_is_in_redis_before_it_is_stored(tmp_path: Path, f
         confirmed = (await HotFeatures(hot).read(["ethereum"]))["ethereum"]
         assert confirmed["stored"] is True
         assert confirmed["features"] == told["ethereum"]["features"] == unpack(kept.numbers, NAMES)
-        assert datetime.fromisoformat(confirmed["as_of"]) == kept.made_at
+        assert datetime.fromisoformat(confirmed["as_of"]) == kept.as_of
     finally:
         await hot.aclose()
         await desk.close()

@@ -89,8 +89,8 @@ async def test_a_row_that_is_no_longer_what_it_was_is_told(ready: Desk, tmp_path
     place = NAMES.index("price_usd")
     numbers = np.frombuffer(row.numbers, "<f8").copy()
     numbers[place] += 0.5
-    wrong = type(row)(row.asset, row.at, numbers.tobytes(), row.bars, row.made_at)
-    await ready.store.vectors.write(SET, [wrong], ready.features)
+    wrong = type(row)(row.asset, row.at, numbers.tobytes(), row.bars, row.as_of)
+    await ready.store.vectors.write(SET, [wrong], ready.node.clock.now, ready.features)
     found = await check_skew(ready.node, WEEK)
     assert (found.rows, found.differing, found.largest, found.worst) == (25, 1, 0.5, ("price_usd",))
     assert (await ready.store.vectors.skew() or {})["largest"] == 0.5

@@ -1,6 +1,7 @@
 """GET /api/v1/ml-features: what is stored, as it was made; groups, forms, ranges, licences, errors."""
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,21 +28,23 @@ def wanted(value: float, only: set[str] | None = None) -> dict[str, float | None
     return {name: number for name, number in told.items() if only is None or name in only}
 
 
-def row(asset: str, hour: datetime, value: float, made_at: datetime) -> Vector:
-    return Vector(asset, hour, numbers(value), "coinbase.bars_1h", made_at)
+def row(asset: str, hour: datetime, value: float, as_of: datetime) -> Vector:
+    return Vector(asset, hour, numbers(value), "coinbase.bars_1h", as_of)
 
 
 @pytest.fixture
 async def built(node: Running) -> Running:
     """Three hours of BTC, one of them corrected; one of ETH."""
     await declared(node, coinbase.SOURCE, ["bars_1h"], partitions=["BTC-USD"])
-    await node.store.vectors.declare(SET, NAMES, at(), 0, node.fill.lease)
+    await node.store.vectors.declare(SET, NAMES, at, 0, node.fill.lease)
     for n in (1, 2, 3):
         made = [row("bitcoin", at(n), 100 * n, at(n, seconds=10))]
         if n == 1:
             made.append(row("ethereum", at(n), 7, at(n, seconds=10)))
-        await node.store.vectors.write(SET, made, node.fill.lease)
-    await node.store.vectors.write(SET, [row("bitcoin", at(2), 250, at(3, minutes=1))], node.fill.lease)
+        await node.store.vectors.write(SET, made, partial(at, n, seconds=10), node.fill.lease)
+    await node.store.vectors.write(
+        SET, [row("bitcoin", at(2), 250, at(3, minutes=1))], partial(at, 3, minutes=1), node.fill.lease
+    )
     node.clock.set(at(3, minutes=2))
     return node
 

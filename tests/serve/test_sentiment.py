@@ -73,7 +73,7 @@ async def told(running: Running, moment: datetime) -> None:
             mentions = tuple(Said(m.asset, m.kind, Decimal(str(m.confidence))) for m in said)
             made.append(Link(text, story, mentions))
         seen = await running.store.links.recent({kind: names}, TimeRange(START - DAY, START + DAY))
-        assert await running.store.links.link(made, LINKER, moment, seen, running.fill.lease)
+        assert await running.store.links.link(made, LINKER, lambda: moment, seen, running.fill.lease)
 
 
 async def ready(running: Running) -> None:

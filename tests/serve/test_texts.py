@@ -80,7 +80,7 @@ async def linked(running: Running, moment: datetime, story: str = "0d1f") -> Non
         texts = await running.store.links.unlinked(kind, names, LINKER, 10_000)
         seen = await running.store.links.recent({kind: names}, TimeRange(at(hours=-1), at(hours=-1) + DAY))
         done = await running.store.links.link(
-            [link(t) for t in texts], LINKER, moment, seen, running.fill.lease
+            [link(t) for t in texts], LINKER, lambda: moment, seen, running.fill.lease
         )
         assert done
 

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.soak.__main__ import soak
+from tests.soak.remembered import remembered
 
 
 @pytest.mark.slow
@@ -25,3 +26,12 @@ def test_a_socket_that_is_cut_holed_and_garbled_leaves_every_minute_as_it_was():
     minutes = [place for place in calm.facts if place[0] == "binance.bars_1m"]
     assert len(minutes) >= 7 * 60
     assert any(fault.startswith("F26") for fault in stormy.faults), stormy.faults
+
+
+@pytest.mark.slow
+async def test_what_was_answered_in_a_storm_is_answered_again_as_of_then():
+    found = await remembered(days=0.125, seed=5)
+    assert found.differences == []
+    assert len(found.routes) >= 20
+    assert found.revisions > 0
+    assert found.changed > 60  # or there was nothing that could differ

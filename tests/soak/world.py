@@ -94,6 +94,7 @@ class World:
     series: int  # of each stream, at most
     sources: str = "all"
     quick: bool = False  # nothing more often than every quarter of an hour
+    features: bool = False  # whether rows of features are built, as wall time allows
     node: Node | None = None
     _shard: asyncio.Task[None] | None = None
     _keepers: Mapping[str, Keeper] = field(default_factory=dict)
@@ -125,6 +126,7 @@ class World:
             release="soak",
             http=http,
             sockets=sockets_of(self.application),
+            features=self.features,
             # No models: texts are scored by none. A score takes 15 ms of processor time that is not virtual, and
             # nothing that the soak proves depends on it.
         )
@@ -211,6 +213,7 @@ async def world(
     sources: str = "all",
     *,
     quick: bool = False,
+    features: bool = False,
 ) -> AsyncIterator[World]:
     """A simulator that answers on a socket of this event loop, its time standing still until driven."""
     loop, busy = asyncio.get_running_loop(), Busy()
@@ -230,7 +233,9 @@ async def world(
         serving = asyncio.create_task(server.serve(sockets=[bound]))
         clock = EventClock(simulation.clock, busy)
         simulation.beat = partial(_minute, clock)
-        made = World(folder, simulation, clock, busy, address(bound), application, series, sources, quick)
+        made = World(
+            folder, simulation, clock, busy, address(bound), application, series, sources, quick, features
+        )
         try:
             await made.begin()
             yield made

@@ -56,7 +56,7 @@ async def linked(
     texts = await node.store.links.unlinked(kind, list(streams[kind]), by, 100)
     seen = await node.store.links.recent(streams, TimeRange(T0 - 30 * DAY, T0 + 2 * DAY))
     made = [Link(text, "a" * 64, tuple(said.get(text.id.item, ()))) for text in texts]
-    assert await node.store.links.link(made, by, T0 + MINUTE, seen, node.lease)
+    assert await node.store.links.link(made, by, lambda: T0 + MINUTE, seen, node.lease)
 
 
 def coin(asset: str = "bitcoin", sure: str = "0.97") -> tuple[Said, ...]:

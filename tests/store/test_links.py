@@ -29,7 +29,7 @@ async def unlinked(node: Open, kind: Kind = Article, by: str = RULES) -> dict[st
 
 async def write(node: Open, *links: Link, by: str = RULES, at: datetime = T0 + MINUTE) -> bool:
     seen = await node.store.links.recent(STREAMS, AROUND)
-    return await node.store.links.link(links, by, at, seen, node.lease)
+    return await node.store.links.link(links, by, lambda: at, seen, node.lease)
 
 
 async def spoken(node: Open, item: str, at: Point | None = None, by: str = RULES) -> tuple[Said, ...] | None:
@@ -182,8 +182,8 @@ async def test_a_link_that_others_added_meanwhile_is_seen_before_anything_is_wri
     seen_here, seen_there = await here.recent(STREAMS, AROUND), await there.recent(STREAMS, AROUND)
     other = await node.store.leases.acquire("other shard", "other")
     assert other is not None
-    assert await there.link([link(texts["b"], story=TWO)], RULES, T0, seen_there, other)
-    assert not await here.link([link(texts["a"], story=ONE)], RULES, T0, seen_here, node.lease)
+    assert await there.link([link(texts["b"], story=TWO)], RULES, lambda: T0, seen_there, other)
+    assert not await here.link([link(texts["a"], story=ONE)], RULES, lambda: T0, seen_here, node.lease)
     assert set(await unlinked(node)) == {"a"}
     assert [one.story for one in (await here.recent(STREAMS, AROUND)).texts] == [TWO]
 
@@ -194,7 +194,7 @@ async def test_a_lost_lease_links_nothing_and_a_link_twice_is_one(node: Open):
     seen = await node.store.links.recent(STREAMS, AROUND)
     stale = Lease(node.lease.shard, node.lease.owner, node.lease.fence - 1)
     with pytest.raises(Fenced):
-        await node.store.links.link([link(text, "bitcoin")], RULES, T0, seen, stale)
+        await node.store.links.link([link(text, "bitcoin")], RULES, lambda: T0, seen, stale)
     assert await spoken(node, "a") is None
     assert await write(node, link(text, "bitcoin"))
     assert await write(node, link(text, "solana"))  # what a former self sends late

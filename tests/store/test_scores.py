@@ -219,7 +219,7 @@ async def linked(node: Open, at: datetime, **assets: tuple[str, ...]) -> None:
         texts = await node.store.links.unlinked(kind, streams, "rules", 100)
         seen = await node.store.links.recent(STREAMS, AROUND)
         made = [Link(t, t.id.item[0] * 64, says(*assets[t.id.item])) for t in texts if t.id.item in assets]
-        assert await node.store.links.link(made, "rules", at, seen, node.lease)
+        assert await node.store.links.link(made, "rules", lambda: at, seen, node.lease)
 
 
 async def about(node: Open, kind: Kind, *assets: str, at: Point = NOW, most: int = 9) -> list[Mention]:

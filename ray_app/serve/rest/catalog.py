@@ -1,7 +1,7 @@
 """What exists: symbols, data sets, features, sources."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -23,6 +23,7 @@ from ray_app.serve.rest.coverage import series as declared_series
 from ray_app.serve.rest.examples import FEATURES, SERIES
 from ray_app.serve.routes import ANY, get
 from ray_app.serve.wire import Answer
+from ray_app.store.reading import Reach
 
 
 class SeriesQuery(Paged):
@@ -49,8 +50,11 @@ def add(app: FastAPI, node: Node) -> None:
     async def datasets(request: Request) -> Response:
         at = await node.standing(read_query(Moments, request))
         declared = await node.datasets.all(at.point.as_of)
-        rows = [await _dataset(node, one, at) | _checked(one, declared) for one in declared.values()]
-        changes = [row["last_time"] for row in rows if row["last_time"] is not None]
+        rows, changes = list[dict[str, Any]](), list[datetime]()
+        for one in declared.values():
+            extent = await node.store.reading.extent(one.record, one.name, at.point)
+            changes += [extent.received_at] if extent else []
+            rows.append(_dataset(one, extent, at) | _checked(one, declared))
         answer = _answer(
             node,
             {"data": rows},
@@ -170,9 +174,8 @@ def _symbol(asset: Asset, datasets: dict[str, Dataset], at: Standing) -> dict[st
     }
 
 
-async def _dataset(node: Node, one: Dataset, at: Standing) -> dict[str, Any]:
+def _dataset(one: Dataset, extent: Reach | None, at: Standing) -> dict[str, Any]:
     line = one.declared
-    extent = await node.store.reading.extent(one.record, one.name, at.point)
     return {
         "dataset": one.name,
         "source": one.source,
@@ -185,8 +188,8 @@ async def _dataset(node: Node, one: Dataset, at: Standing) -> dict[str, Any]:
         "series": len(one.partitions),
         "ended": sum(one.life(p).over_by(at.now) for p in one.partitions),
         "partitioned_by": one.record.partition_field,
-        "first_time": extent[0] if extent else None,
-        "last_time": extent[1] if extent else None,
+        "first_time": extent.first if extent else None,
+        "last_time": extent.last if extent else None,
         "declared_at": line["declared_at"],
         "licence": line["licence"],
         "restricted": one.restricted,

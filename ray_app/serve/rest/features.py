@@ -146,6 +146,7 @@ def _row(row: Vector, what: Shown, form: Format) -> dict[str, Any]:
         "features": mine,
         "data_quality_score": known / len(what.names) if what.names else None,
         "candles": row.bars,
+        "inputs_as_of": row.as_of,
         "made_at": row.made_at,
     }
 

@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("revision", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("numbers", sa.LargeBinary(), nullable=False),
         sa.Column("bars", sa.String(length=100), nullable=False),
+        sa.Column("as_of", Instant(), nullable=False),
         sa.Column("made_at", Instant(), nullable=False),
         sa.ForeignKeyConstraint(["feature_set"], ["feature_sets.hash"]),
         sa.PrimaryKeyConstraint("asset", "feature_set", "at", "revision"),
