@@ -138,9 +138,7 @@ class Links:
     async def link(
         self, links: Sequence[Link], linker: str, now: Callable[[], datetime], seen: Recent, lease: Lease
     ) -> bool:
-        """Write these down in one transaction, each text once. Raises Fenced.
-
-        `now` is asked inside of it: a wait for another writer cannot put a link under a moment that was answered.
+        """Write these down in one transaction, in which `now` is asked (as for scores), each text once. Raises Fenced.
 
         False, and nothing is written: links were added to `seen` since; a story may have begun there.
         """
