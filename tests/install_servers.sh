@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the real servers that the tests talk to: MariaDB and Redis, from Debian's or Ubuntu's packages.
-# Does nothing if both are there or named by the environment. Starts no service: the tests start their own.
+# Installs the real servers that the tests talk to: MariaDB, Redis, Prometheus and its Alertmanager, from Debian's
+# or Ubuntu's packages. Does nothing if they are there or named by the environment. Starts no service: the tests
+# start their own.
 set -euo pipefail
 
 PATH="$PATH:/usr/sbin:/usr/local/sbin"
@@ -11,6 +12,9 @@ fi
 if [ -z "${CRYPTO_DATA_TEST_REDIS_URL:-}" ] && ! command -v redis-server >/dev/null; then
   packages+=(redis-server)
 fi
+command -v promtool >/dev/null || packages+=(prometheus)
+command -v prometheus-alertmanager >/dev/null || command -v alertmanager >/dev/null \
+  || packages+=(prometheus-alertmanager)
 if [ ${#packages[@]} -eq 0 ]; then
   echo "servers: nothing to install"
   exit 0
@@ -19,8 +23,8 @@ fi
 explain() {
   echo "servers: missing ${packages[*]}; $1." >&2
   echo "  Debian, Ubuntu: sudo apt-get install --no-install-recommends ${packages[*]}" >&2
-  echo "  macOS:          brew install mariadb redis" >&2
-  echo "  or name running ones: CRYPTO_DATA_TEST_MARIADB_URL, CRYPTO_DATA_TEST_REDIS_URL" >&2
+  echo "  macOS:          brew install mariadb redis prometheus alertmanager" >&2
+  echo "  or name running ones of the first two: CRYPTO_DATA_TEST_MARIADB_URL, CRYPTO_DATA_TEST_REDIS_URL" >&2
   exit 1
 }
 
