@@ -33,6 +33,8 @@ out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty()
 async def run(settings: Settings, args: argparse.Namespace) -> int:
     if args.command == "keys":
         return await keys(settings, args)
+    if args.command == "backed-up":
+        return await backed_up(settings, args)
     commands: dict[str, Callable[[Node, argparse.Namespace], Awaitable[int]]] = {
         "plan": plan,
         "status": status,
@@ -209,6 +211,21 @@ async def verify(node: Node, args: argparse.Namespace) -> int:
     """Replay into a throw-away database and compare: every fact is there because a page says so."""
     args.into = None
     return await rebuild(node, args)
+
+
+async def backed_up(settings: Settings, args: argparse.Namespace) -> int:
+    """Write down a complete backup; /metrics tells its age from now on."""
+    store, now = Store(settings.database, settings.raw), SystemClock().now()
+    at = args.at or now
+    try:
+        await store.database.is_simulated()  # says what to do when there is no store yet
+        if at > now:
+            raise ValueError(f"--at {at.isoformat()} is in the future: say when the backup was begun")
+        await store.folder.mark_backup(at)
+    finally:
+        await store.close()
+    out.print(f"backed up at {at:%Y-%m-%dT%H:%M:%SZ}")
+    return 0
 
 
 async def keys(settings: Settings, args: argparse.Namespace) -> int:

@@ -68,6 +68,17 @@ class QuotaState:
         """Calls per window in force."""
         return min(self.learned or self.quota.calls, self.quota.calls)
 
+    def forecast(self, since: datetime, now: datetime) -> int | None:
+        """Calls at the month's end if spending goes on as so far this month, or since `since` if that was later.
+
+        None in the first hour: there is nothing to go by.
+        """
+        month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        elapsed = now - max(month, min(since, now))
+        if elapsed < timedelta(hours=1):
+            return None
+        return self.spent + round(self.spent * ((next_month(now) - now) / elapsed))
+
 
 class QuotaLedger(Protocol):
     """Where the truth about a quota lies; survives every keeper."""

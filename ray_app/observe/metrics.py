@@ -1,6 +1,7 @@
-"""Metrics in the OpenMetrics text format: what any replica can tell from the store, and its own requests.
+"""The gateway's metrics in the OpenMetrics text format: what any replica can tell from the store.
 
-The figures are handed in; each scrape builds its own registry, so that nothing of an earlier one remains.
+The figures are handed in; each scrape builds its own registry, so that nothing of an earlier one remains. What
+is not known is left out, never told as nought.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,20 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, StateSetMetricFamily
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-__all__ = ["CONTENT_TYPE_LATEST", "DatasetFigures", "Figures", "MoneyFigures", "QuotaFigures", "render"]
+from ray_app.observe.measures import GATEWAY
+
+__all__ = [
+    "CONTENT_TYPE_LATEST",
+    "DatasetFigures",
+    "Figures",
+    "LeaseFigures",
+    "MoneyFigures",
+    "QuotaFigures",
+    "SkewFigures",
+    "TextFigures",
+    "registry_of",
+    "render",
+]
 
 STATES = ("waiting", "collecting", "refused", "dead", "not_started")
 
@@ -23,9 +37,11 @@ class DatasetFigures:
     name: str
     required: bool
     age_seconds: float | None
+    allowed_seconds: float
     series: int
     fresh: int
     intervals: Mapping[str, int]  # of the last 24 h, by state
+    read: int  # rows of the last 24 h
     set_aside: int  # rows of the last 24 h that could not be read
     rows: int  # revisions in the store
     collector: str
@@ -37,7 +53,8 @@ class QuotaFigures:
     scope: str
     limit: int  # calls per window in force
     spent_month: int
-    left_month: int | None  # None: the upstream has no monthly allowance
+    allowance_month: int | None  # None: the upstream has no monthly allowance
+    forecast_month: int | None  # None: the month is too young to tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,139 +69,162 @@ class MoneyFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseFigures:
+    shard: str
+    owner: str | None  # None: nobody holds it
+    takings: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextFigures:
+    """One kind of text, by what its configured model says."""
+
+    texts: str
+    scored: int  # of the last 3 days
+    without: int
+    waiting: int
+    labels: Mapping[str, int]  # of the last 24 h
+    drift: float | None  # None: too few scores to tell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkewFigures:
+    """Rows of features that were worked out again."""
+
+    rows: int
+    differing: int
+    largest: float
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """Everything that a scrape shows. `requests` counts by (route, status), `seconds` by route."""
+    """Everything that a scrape shows. `parts`: name -> (needed, well)."""
 
     simulated: bool
     release: str
+    parts: Mapping[str, tuple[bool, bool]] = field(default_factory=dict)
     datasets: Sequence[DatasetFigures] = ()
     quotas: Sequence[QuotaFigures] = ()
     money: Sequence[MoneyFigures] = ()
-    requests: Mapping[tuple[str, int], int] = field(default_factory=dict)
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    skew: Mapping[str, float] | None = None  # of features: rows, differing, largest; None: not checked yet
+    leases: Sequence[LeaseFigures] = ()
+    outbox_waiting: int | None = None
+    texts: Sequence[TextFigures] = ()
+    skew: SkewFigures | None = None  # None: not checked yet
+    raw_space: tuple[int, int] | None = None  # bytes free and in all; None: not on a disk of this machine
+    backup_age_seconds: float | None = None
 
 
-class _Once:
-    """A collector over families that are ready."""
+class _Families:
+    """Collects samples into the families that are declared; a name or a label that is not is a KeyError."""
 
-    def __init__(self, families: Iterable[Any]) -> None:
-        self._families = list(families)
+    def __init__(self) -> None:
+        self._measures = {measure.name: measure for measure in GATEWAY}
+        self._families: dict[str, Any] = {}
+
+    def add(self, name: str, value: float | None, **labels: str | bool) -> None:
+        """One sample; nothing where the value is not known."""
+        if value is not None:
+            told = {k: str(v).lower() if isinstance(v, bool) else v for k, v in labels.items()}
+            self._family(name).add_metric([told.pop(label) for label in self._measures[name].labels], value)
+            assert not told, f"{name} is not declared with {sorted(told)}"
+
+    def _family(self, name: str) -> Any:
+        if name not in self._families:
+            measure = self._measures[name]
+            kinds = {"counter": CounterMetricFamily, "states": StateSetMetricFamily}
+            made = kinds.get(measure.kind, GaugeMetricFamily)
+            self._families[name] = made(measure.family, measure.meaning, labels=measure.labels)
+        return self._families[name]
+
+    def add_states(self, name: str, state: str, states: Iterable[str], **labels: str) -> None:
+        self._family(name).add_metric(list(labels.values()), {one: one == state for one in states})
 
     def collect(self) -> Iterable[Any]:
-        return self._families
+        return [self._families[name] for name in self._measures if name in self._families]
+
+
+def registry_of(figures: Figures) -> CollectorRegistry:
+    """A registry that holds the figures and nothing else."""
+    out = _Families()
+    for tell in (_node, _datasets, _quotas, _leases, _texts):
+        tell(out, figures)
+    registry = CollectorRegistry()
+    registry.register(out)  # type: ignore[arg-type]  # the library wants a base class of its own and calls `collect`
+    return registry
 
 
 def render(figures: Figures) -> bytes:
     """The text that a scraper gets; its media type is CONTENT_TYPE_LATEST."""
-    registry = CollectorRegistry()
-    families = (_node, _datasets, _quotas, _money, _requests)
-    registry.register(_Once([one for family in families for one in family(figures)]))
-    text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]  # the library has no types there
+    text: bytes = generate_latest(registry_of(figures))  # type: ignore[no-untyped-call]  # the library has no types there
     return text
 
 
-def _node(figures: Figures) -> Iterable[Any]:
-    simulated = GaugeMetricFamily(
-        "crypto_data_simulated", "1 when the store holds simulated data", labels=["release"]
-    )
-    simulated.add_metric([figures.release], float(figures.simulated))
-    yield simulated
-    if figures.skew is not None:
-        apart = GaugeMetricFamily(
-            "crypto_data_feature_skew",
-            "largest difference between a stored feature and the same worked out again",
-        )
-        apart.add_metric([], figures.skew["largest"])
-        checked = GaugeMetricFamily(
-            "crypto_data_feature_skew_rows", "rows that were worked out again", labels=["state"]
-        )
-        checked.add_metric(["differing"], figures.skew["differing"])
-        checked.add_metric(["equal"], figures.skew["rows"] - figures.skew["differing"])
-        yield from (apart, checked)
+def _node(out: _Families, figures: Figures) -> None:
+    out.add("crypto_data_simulated", figures.simulated, release=figures.release)
+    for part, (required, well) in figures.parts.items():
+        out.add("crypto_data_part_up", well, part=part, required=required)
+    out.add("crypto_data_outbox_waiting_rows", figures.outbox_waiting)
+    if figures.raw_space is not None:
+        free, size = figures.raw_space
+        out.add("crypto_data_raw_free_bytes", free)
+        out.add("crypto_data_raw_size_bytes", size)
+    out.add("crypto_data_backup_age_seconds", figures.backup_age_seconds)
+    if (skew := figures.skew) is not None:
+        out.add("crypto_data_feature_skew", skew.largest)
+        out.add("crypto_data_feature_skew_rows", skew.differing, state="differing")
+        out.add("crypto_data_feature_skew_rows", skew.rows - skew.differing, state="equal")
+        out.add("crypto_data_feature_skew_age_seconds", skew.age_seconds)
 
 
-def _datasets(figures: Figures) -> Iterable[Any]:
-    name = ["dataset"]
-    age = GaugeMetricFamily(
-        "crypto_data_freshness_seconds", "age of the newest observation", labels=["dataset", "required"]
-    )
-    series = GaugeMetricFamily(
-        "crypto_data_series", "series expected and how many are fresh", labels=["dataset", "state"]
-    )
-    share = GaugeMetricFamily(
-        "crypto_data_completeness_ratio",
-        "of the intervals due in the last 24 h, those collected or empty upstream",
-        labels=name,
-    )
-    intervals = GaugeMetricFamily(
-        "crypto_data_intervals", "intervals of the last 24 h by state", labels=["dataset", "state"]
-    )
-    aside = GaugeMetricFamily(
-        "crypto_data_set_aside_rows", "rows of the last 24 h that could not be read", labels=name
-    )
-    rows = GaugeMetricFamily("crypto_data_stored_rows", "revisions in the store", labels=name)
-    state = StateSetMetricFamily("crypto_data_collector", "what the collector does", labels=name)
-    errors = GaugeMetricFamily(
-        "crypto_data_collector_errors", "errors since the collector started", labels=["dataset", "reaction"]
-    )
+def _datasets(out: _Families, figures: Figures) -> None:
     for one in figures.datasets:
-        if one.age_seconds is not None:
-            age.add_metric([one.name, str(one.required).lower()], one.age_seconds)
-        series.add_metric([one.name, "expected"], one.series)
-        series.add_metric([one.name, "fresh"], one.fresh)
+        name = one.name
+        out.add("crypto_data_freshness_seconds", one.age_seconds, dataset=name, required=one.required)
+        out.add("crypto_data_freshness_allowed_seconds", one.allowed_seconds, dataset=name)
+        out.add("crypto_data_series", one.series, dataset=name, state="expected")
+        out.add("crypto_data_series", one.fresh, dataset=name, state="fresh")
         due = sum(count for kind, count in one.intervals.items() if kind != "not_due")
         if due:
             done = one.intervals.get("collected", 0) + one.intervals.get("empty_upstream", 0)
-            share.add_metric([one.name], done / due)
+            out.add("crypto_data_completeness_ratio", done / due, dataset=name)
         for kind, count in one.intervals.items():
-            intervals.add_metric([one.name, kind], count)
-        aside.add_metric([one.name], one.set_aside)
-        rows.add_metric([one.name], one.rows)
-        state.add_metric([one.name], {kind: one.collector == kind for kind in STATES})
+            out.add("crypto_data_intervals", count, dataset=name, state=kind)
+        out.add("crypto_data_read_rows", one.read, dataset=name)
+        out.add("crypto_data_set_aside_rows", one.set_aside, dataset=name)
+        out.add("crypto_data_stored_rows", one.rows, dataset=name)
+        out.add_states("crypto_data_collector", one.collector, STATES, dataset=name)
         for reaction, count in one.errors.items():
-            errors.add_metric([one.name, reaction], count)
-    return [age, series, share, intervals, aside, rows, state, errors]
+            out.add("crypto_data_collector_errors_total", count, dataset=name, reaction=reaction)
 
 
-def _quotas(figures: Figures) -> Iterable[Any]:
-    limit = GaugeMetricFamily("crypto_data_quota_limit", "calls per window in force", labels=["scope"])
-    spent = GaugeMetricFamily("crypto_data_quota_spent_month", "calls of this month", labels=["scope"])
-    left = GaugeMetricFamily(
-        "crypto_data_quota_left_month", "calls left of this month's allowance", labels=["scope"]
-    )
+def _quotas(out: _Families, figures: Figures) -> None:
     for one in figures.quotas:
-        limit.add_metric([one.scope], one.limit)
-        spent.add_metric([one.scope], one.spent_month)
-        if one.left_month is not None:
-            left.add_metric([one.scope], one.left_month)
-    return [limit, spent, left]
+        out.add("crypto_data_quota_limit_calls", one.limit, scope=one.scope)
+        out.add("crypto_data_quota_month_spent_calls", one.spent_month, scope=one.scope)
+        out.add("crypto_data_quota_month_forecast_calls", one.forecast_month, scope=one.scope)
+        if one.allowance_month is not None:
+            left = max(0, one.allowance_month - one.spent_month)
+            out.add("crypto_data_quota_month_allowance_calls", one.allowance_month, scope=one.scope)
+            out.add("crypto_data_quota_month_left_calls", left, scope=one.scope)
+    for money in figures.money:
+        out.add("crypto_data_money_dollars", money.spent, scope=money.scope, state="spent")
+        out.add("crypto_data_money_dollars", money.left, scope=money.scope, state="left")
+        out.add("crypto_data_advanced_texts", money.waiting, scope=money.scope, state="waiting")
+        out.add("crypto_data_advanced_texts", money.left_out, scope=money.scope, state="left_out")
 
 
-def _money(figures: Figures) -> Iterable[Any]:
-    dollars = GaugeMetricFamily(
-        "crypto_data_money_dollars", "of this month's budget, spent and left", labels=["scope", "state"]
-    )
-    texts = GaugeMetricFamily(
-        "crypto_data_advanced_texts",
-        "texts without a second opinion: waiting, and left out of this month",
-        labels=["scope", "state"],
-    )
-    for one in figures.money:
-        dollars.add_metric([one.scope, "spent"], one.spent)
-        dollars.add_metric([one.scope, "left"], one.left)
-        texts.add_metric([one.scope, "waiting"], one.waiting)
-        texts.add_metric([one.scope, "left_out"], one.left_out)
-    return [dollars, texts]
+def _leases(out: _Families, figures: Figures) -> None:
+    for one in figures.leases:
+        if one.owner is not None:
+            out.add("crypto_data_lease_info", 1, shard=one.shard, owner=one.owner)
+        out.add("crypto_data_lease_takings_total", one.takings, shard=one.shard)
 
 
-def _requests(figures: Figures) -> Iterable[Any]:
-    requests = CounterMetricFamily(
-        "crypto_data_requests", "answers of this replica", labels=["route", "status"]
-    )
-    for (route, status), count in sorted(figures.requests.items()):
-        requests.add_metric([route, str(status)], count)
-    seconds = CounterMetricFamily("crypto_data_request_seconds", "time spent answering", labels=["route"])
-    for route, spent in sorted(figures.seconds.items()):
-        seconds.add_metric([route], spent)
-    return [requests, seconds]
+def _texts(out: _Families, figures: Figures) -> None:
+    for one in figures.texts:
+        for state, count in (("scored", one.scored), ("reason", one.without), ("waiting", one.waiting)):
+            out.add("crypto_data_texts", count, texts=one.texts, state=state)
+        for label, count in one.labels.items():
+            out.add("crypto_data_scores", count, texts=one.texts, label=label)
+        out.add("crypto_data_score_drift_ratio", one.drift, texts=one.texts)

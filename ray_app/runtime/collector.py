@@ -31,6 +31,7 @@ from ray_app.runtime.aggregating import Aggregating
 from ray_app.runtime.feeds import listenings
 from ray_app.runtime.keeper import FarTurns
 from ray_app.runtime.linking import Linking
+from ray_app.runtime.measured import RayMeasured
 from ray_app.runtime.opening import Assigned, LeasedBooks, Node, Opening
 from ray_app.runtime.rechecking import Rechecking
 from ray_app.runtime.relay import Relay
@@ -212,6 +213,7 @@ class CollectorActor:
                     raise failed
             if self._task is None:
                 node = await self._opening()
+                node.measured = RayMeasured()
                 await node.store.database.prepare(simulated=node.simulated)
                 await node.declare(node.clock.now())
                 self._shard = Shard(node, self._name, self._members, SystemClock(), self._owner())

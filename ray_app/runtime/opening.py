@@ -22,10 +22,11 @@ from ray_app.model.money import Prices
 from ray_app.model.quota import Priority, Turns
 from ray_app.model.records import Bar
 from ray_app.model.series import FundingRate, OpenInterest
-from ray_app.model.source import Plan, Source, Stream
+from ray_app.model.source import Page, Plan, Source, Stream
 from ray_app.model.symbols import Registry
 from ray_app.model.timerange import Coverage, TimeRange
 from ray_app.process.sentiment.model import SentimentModel
+from ray_app.runtime.measured import Measured, Unmeasured
 from ray_app.store.facts import Committed
 from ray_app.store.hot import redis_client
 from ray_app.store.linked import Kind
@@ -90,6 +91,7 @@ class Node:
     models: Mapping[Kind, Load] = field(default_factory=dict)
     features: bool = False
     advanced: Advanced | None = None
+    measured: Measured = field(default_factory=Unmeasured)
     _signing: dict[str, Signing] = field(default_factory=dict, repr=False)
     _validators: Validators = field(default_factory=dict, repr=False)
 
@@ -183,7 +185,7 @@ class Node:
             before=before,
             turns=turns,
             clock=self.clock,
-            keep=self.store.raw.keep,
+            keep=self._keep,
             http=self.http,
             base_url=assigned.base_url,
             simulated=self.simulated,
@@ -191,6 +193,10 @@ class Node:
             headers=assigned.headers,
             validators=self._validators,
         )
+
+    async def _keep(self, page: Page) -> None:
+        await self.store.raw.keep(page)
+        self.measured.answered(page)
 
     def chat(self, advanced: Advanced, turns: Turns) -> Chat:
         return Chat(
@@ -238,6 +244,7 @@ class LeasedBooks:
     async def commit(self, collected: Sequence[Collected]) -> Committed:
         done = await self._node.store.commit(collected, self._lease)
         self._committed()
+        self._node.measured.committed(collected, done)
         return done
 
     async def known(self, stream: Stream, name: str, over: TimeRange, of: Sequence[str]) -> list[Fact]:

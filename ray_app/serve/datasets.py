@@ -36,6 +36,10 @@ class Datasets:
             self._kept = (time.monotonic(), found)
         return found
 
+    async def since(self) -> datetime | None:
+        """When the first of them was declared: the node was set up then. None when nothing is."""
+        return min((one.declared["declared_at"] for one in (await self.all()).values()), default=None)
+
     async def of(self, record: type[Record], as_of: datetime | None = None) -> list[Dataset]:
         return [one for one in (await self.all(as_of)).values() if one.record is record]
 

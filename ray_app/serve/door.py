@@ -5,13 +5,13 @@ Pure ASGI. It is outside of all routes, so 404 and 405 need a key as well and te
 
 import os
 import time
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ray_app.model.clock import Clock
 from ray_app.observe.log import logger
 from ray_app.serve.auth import KeyRing
 from ray_app.serve.limits import Allowed, Limits, OverLimit
+from ray_app.serve.parts import Counted
 from ray_app.serve.problems import Problem, envelope, problem_of
 from ray_app.store.keys import Key
 
@@ -27,21 +27,9 @@ REQUEST_ID = "crypto_data.request_id"
 KEY = "crypto_data.key"
 
 
-class Counts:
-    """Requests by route and status since this replica started, and the seconds they took."""
-
-    def __init__(self) -> None:
-        self.requests: Counter[tuple[str, int]] = Counter()
-        self.seconds: Counter[str] = Counter()
-
-    def add(self, route: str, status: int, seconds: float) -> None:
-        self.requests[route, status] += 1
-        self.seconds[route] += seconds  # type: ignore[assignment]  # Counter adds floats as well
-
-
 class Door:
-    def __init__(self, app: "ASGIApp", ring: KeyRing, limits: Limits, clock: Clock, counts: Counts) -> None:
-        self._app, self._ring, self._limits, self._clock, self._counts = app, ring, limits, clock, counts
+    def __init__(self, app: "ASGIApp", ring: KeyRing, limits: Limits, clock: Clock, counted: Counted) -> None:
+        self._app, self._ring, self._limits, self._clock, self._counted = app, ring, limits, clock, counted
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         if scope["type"] == "websocket":  # sockets have an application of their own
@@ -92,7 +80,7 @@ class Door:
             await answer_error(error, scope, receive, answer, self._clock)
         finally:
             route = getattr(scope.get("route"), "path", "none")
-            self._counts.add(route, status, time.monotonic() - started)
+            self._counted(route, status, time.monotonic() - started)
             if client_id is not None or status >= 500:
                 said = (client_id or b"").decode("latin-1")[:128]
                 log.info(

@@ -79,5 +79,5 @@ def build_app(parts: Parts, *, owned: bool = False) -> FastAPI:
         HTTPException,
     ):
         app.add_exception_handler(kind, told)
-    app.add_middleware(Door, ring=node.ring, limits=node.limits, clock=node.clock, counts=node.counts)
+    app.add_middleware(Door, ring=node.ring, limits=node.limits, clock=node.clock, counted=parts.counted)
     return app

@@ -5,11 +5,13 @@ own settings.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ray import serve
 
 from ray_app.serve.gateway import build_app
+from ray_app.serve.measured import RayRequests
 from ray_app.serve.parts import Parts
 from ray_app.serve.streams.app import Streams, build_events, build_sockets
 
@@ -32,7 +34,7 @@ class Gateway:
         self, open_parts: Callable[[], Awaitable[Parts]], release: str = "dev"
     ) -> None:
         self._release = release
-        self._parts = await open_parts()
+        self._parts = replace(await open_parts(), counted=RayRequests().add)
 
     def __serve_build_asgi_app__(self) -> "FastAPI":
         return build_app(self._parts, owned=True)

@@ -8,7 +8,6 @@ from ray_app.serve.auth import KeyRing, WallTime
 from ray_app.serve.computed import Computed
 from ray_app.serve.cursors import Cursors
 from ray_app.serve.datasets import Datasets
-from ray_app.serve.door import Counts
 from ray_app.serve.limits import Limits
 from ray_app.serve.parts import Parts
 from ray_app.serve.points import Standing, standing
@@ -32,7 +31,6 @@ class Node:
         self.datasets = Datasets(parts.store.catalog)
         self.prices = CurrentPrices(parts, self.datasets)
         self.computed = Computed()
-        self.counts = Counts()
         self._cursors: Cursors | None = None
         self._tasks: list[asyncio.Task[None]] = []
 

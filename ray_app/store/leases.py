@@ -81,6 +81,13 @@ class Leases:
             query = select(leases.c.shard, leases.c.owner).where(leases.c.expires_at > now)
             return {row.shard: row.owner for row in await connection.execute(query)}
 
+    async def all(self) -> list[tuple[Lease, bool]]:
+        """The last lease of each shard, and whether it is still held; `owner` is empty where it was let go."""
+        async with self._database.read() as connection:
+            now = await self._now(connection)
+            rows = await connection.execute(select(leases).order_by(leases.c.shard))
+            return [(Lease(r.shard, r.owner, r.fence), r.expires_at > now) for r in rows]
+
     async def _now(self, connection: AsyncConnection) -> datetime:
         if self._database.is_sqlite:
             julian = text("SELECT CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)")

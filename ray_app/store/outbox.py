@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, insert, select, update
+from sqlalchemy import Select, func, insert, select, update
 
 from ray_app.model.collected import Lease
 from ray_app.store import leases
@@ -44,6 +44,12 @@ class Outbox:
         async with self._database.read() as connection:
             query = select(outbox.c.id).where(outbox.c.first.is_(None)).limit(1)
             return (await connection.execute(query)).scalar() is not None
+
+    async def count_waiting(self) -> int:
+        """How many rows have no number yet."""
+        async with self._database.read() as connection:
+            query = select(func.count()).select_from(outbox).where(outbox.c.first.is_(None))
+            return int((await connection.execute(query)).scalar_one())
 
     async def number(self, lease: Lease, most: int = 500) -> int:
         """Give the next numbers to rows that have none; how many rows got one. Raises Fenced."""

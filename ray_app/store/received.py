@@ -39,6 +39,29 @@ class Received:
             rows, revised = (await connection.execute(query)).one()
         return int(rows), int(revised)
 
+    async def count_set_aside(self, stream: str, over: TimeRange) -> int:
+        """How many rows could not be read."""
+        query = (
+            select(func.count())
+            .select_from(set_aside)
+            .join(slices, set_aside.c.slice == slices.c.hash)
+            .where(slices.c.stream == stream)
+            .where(set_aside.c.received_at >= over.start, set_aside.c.received_at < over.end)
+        )
+        async with self._database.read() as connection:
+            return int((await connection.execute(query)).scalar_one())
+
+    async def rows_read(self, stream: str, over: TimeRange) -> int:
+        """How many rows were read in slices that end within `over` or later, and were received in it."""
+        query = select(func.coalesce(func.sum(slices.c.records), 0)).where(
+            slices.c.stream == stream,
+            slices.c.end > over.start,
+            slices.c.received_at >= over.start,
+            slices.c.received_at < over.end,
+        )
+        async with self._database.read() as connection:
+            return int((await connection.execute(query)).scalar_one())
+
     async def set_aside(self, stream: str, over: TimeRange, limit: int = 1000) -> list[dict[str, Any]]:
         """Rows that could not be read, with their reasons, by when they were received."""
         query = (

@@ -66,11 +66,17 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Texts, those of them with a score, and those without one by its reason; the others were not read yet."""
+    """Texts, those of them with a score by its label, and those without one by its reason; the others were not
+    read yet.
+    """
 
     texts: int
-    scored: int
+    labels: Mapping[str, int]
     without: Mapping[str, int]
+
+    @property
+    def scored(self) -> int:
+        return sum(self.labels.values())
 
     @property
     def left(self) -> int:

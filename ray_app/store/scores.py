@@ -147,19 +147,19 @@ class Scores:
             text_scores.c.through >= text.c.revision,
         )
         query = (
-            select(text_scores.c.reason, func.count(), func.count(text_scores.c.score))
+            select(text_scores.c.reason, text_scores.c.label, func.count())
             .select_from(text)
             .join(series, text.c.series == series.c.id)
             .outerjoin(text_scores, said)
             .where(series.c.stream.in_(streams), *standing(kind, since, until))
-            .group_by(text_scores.c.reason)
+            .group_by(text_scores.c.reason, text_scores.c.label)
         )
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
         return Tally(
-            texts=sum(count for _, count, _ in rows),
-            scored=sum(count for _, _, count in rows),
-            without={reason: count for reason, count, _ in rows if reason is not None},
+            texts=sum(count for _, _, count in rows),
+            labels={label: count for _, label, count in rows if label is not None},
+            without={reason: count for reason, _, count in rows if reason is not None},
         )
 
     async def known(self, contents: Iterable[str], digest: str) -> dict[str, Verdict]:

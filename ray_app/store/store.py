@@ -8,6 +8,7 @@ from ray_app.store.bars import BarReading
 from ray_app.store.catalog import Catalog
 from ray_app.store.engine import Database
 from ray_app.store.facts import Committed, Facts
+from ray_app.store.folder import Folder
 from ray_app.store.frames import Frames
 from ray_app.store.heard import Hearing
 from ray_app.store.keys import Keys
@@ -32,6 +33,7 @@ class Store:
     def __init__(self, database_url: str, raw_path: str, pool: int = 5) -> None:
         self.database = Database(database_url, pool)
         self.raw = RawPages(raw_path)
+        self.folder = Folder(raw_path)
         self.facts = Facts(self.database)
         self.ledger = Ledger(self.database)
         self.reading = Reading(self.database)

@@ -15,9 +15,11 @@ PRICES = DatasetFigures(
     name="coingecko.prices",
     required=True,
     age_seconds=12.5,
+    allowed_seconds=450.0,
     series=3,
     fresh=2,
     intervals={"collected": 280, "empty_upstream": 2, "late": 0, "failed": 1, "lost": 5, "not_due": 12},
+    read=396,
     set_aside=4,
     rows=900,
     collector="waiting",
@@ -27,8 +29,12 @@ PRICES = DatasetFigures(
 
 def test_every_figure_can_be_read_back():
     quotas = [
-        QuotaFigures(scope="coingecko-demo", limit=30, spent_month=400, left_month=9600),
-        QuotaFigures(scope="coingecko-keyless", limit=5, spent_month=7, left_month=None),
+        QuotaFigures(
+            scope="coingecko-demo", limit=30, spent_month=400, allowance_month=10_000, forecast_month=900
+        ),
+        QuotaFigures(
+            scope="coingecko-keyless", limit=5, spent_month=7, allowance_month=None, forecast_month=None
+        ),
     ]
     found = samples(
         Figures(
@@ -36,8 +42,6 @@ def test_every_figure_can_be_read_back():
             release="r1",
             datasets=[PRICES],
             quotas=quotas,
-            requests={("/api/v1/health", 200): 3, ("none", 404): 1},
-            seconds={"/api/v1/health": 0.25},
         )
     )
     name = ("dataset", "coingecko.prices")
@@ -50,17 +54,16 @@ def test_every_figure_can_be_read_back():
     assert found["crypto_data_stored_rows", (name,)] == 900
     assert found["crypto_data_collector", (("crypto_data_collector", "waiting"), name)] == 1
     assert found["crypto_data_collector", (("crypto_data_collector", "dead"), name)] == 0
-    assert found["crypto_data_collector_errors", (name, ("reaction", "Transient"))] == 7
-    assert found["crypto_data_quota_left_month", (("scope", "coingecko-demo"),)] == 9600
-    assert ("crypto_data_quota_left_month", (("scope", "coingecko-keyless"),)) not in found
-    assert found["crypto_data_requests_total", (("route", "/api/v1/health"), ("status", "200"))] == 3
-    assert found["crypto_data_request_seconds_total", (("route", "/api/v1/health"),)] == 0.25
+    assert found["crypto_data_collector_errors_total", (name, ("reaction", "Transient"))] == 7
+    assert found["crypto_data_quota_month_left_calls", (("scope", "coingecko-demo"),)] == 9600
+    assert found["crypto_data_quota_month_forecast_calls", (("scope", "coingecko-demo"),)] == 900
+    assert ("crypto_data_quota_month_left_calls", (("scope", "coingecko-keyless"),)) not in found
 
 
 def test_what_is_not_known_is_not_told():
     young = DatasetFigures(
-        name="x.y", required=False, age_seconds=None, series=1, fresh=0, intervals={"not_due": 5},
-        set_aside=0, rows=0, collector="not_started", errors={},
+        name="x.y", required=False, age_seconds=None, allowed_seconds=60.0, series=1, fresh=0,
+        intervals={"not_due": 5}, read=0, set_aside=0, rows=0, collector="not_started", errors={},
     )  # fmt: skip
     names = {name for name, _ in samples(Figures(simulated=False, release="r", datasets=[young]))}
     assert not names & {"crypto_data_freshness_seconds", "crypto_data_completeness_ratio"}

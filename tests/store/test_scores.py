@@ -210,7 +210,7 @@ async def test_a_tally_adds_up_and_counts_the_newest_revisions_of_what_is_there(
     assert (await tally(Article, [NEWS], OLD.digest)).left == 3
     posts = await tally(Post, [POSTS], OLD.digest)
     assert (posts.texts, posts.left) == (1, 1)
-    assert await tally(Article, ["guardian.stories"], OLD.digest) == Tally(0, 0, {})
+    assert await tally(Article, ["guardian.stories"], OLD.digest) == Tally(0, {}, {})
 
 
 async def linked(node: Open, at: datetime, **assets: tuple[str, ...]) -> None:

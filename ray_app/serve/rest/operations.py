@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from ray_app.model.quota import QuotaState, next_month
+from ray_app.model.quota import QuotaState
 from ray_app.serve.condition import Condition, conditions
 from ray_app.serve.money import spendings
 from ray_app.serve.node import Node
@@ -27,8 +27,7 @@ def add(app: FastAPI, node: Node) -> None:
     async def quotas(request: Request) -> Response:
         read_query(Nothing, request)
         now = node.clock.now()
-        declared = [one.declared["declared_at"] for one in (await node.datasets.all()).values()]
-        since = min(declared, default=now)
+        since = await node.datasets.since() or now
         money = {one.state.scope: one.told() for one in await spendings(node, now)}
         rows = [
             _quota(one, since, now) | {"money": money.get(one.scope)}
@@ -94,12 +93,7 @@ async def _collector(node: Node, one: Condition, quotas: dict[str, QuotaState]) 
 
 def _quota(one: QuotaState, since: datetime, now: datetime) -> dict[str, Any]:
     """`forecast` goes on spending as so far this month, or since the node was set up if that was later."""
-    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    began = max(month, min(since, now))
-    elapsed = now - began
-    forecast = None
-    if elapsed >= timedelta(hours=1):
-        forecast = one.spent + round(one.spent * ((next_month(now) - now) / elapsed))
+    forecast = one.forecast(since, now)
     ahead = max(timedelta(0), one.next_free - now)
     gap = one.quota.per / one.limit
     per_month = one.quota.per_month

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ray_app.serve.door import Counts, Door
-from ray_app.serve.parts import Parts
+from ray_app.serve.door import Door
+from ray_app.serve.parts import Parts, uncounted
 from ray_app.serve.problems import Problem
 from ray_app.serve.streams.hub import Hub
 from ray_app.serve.streams.sockets import Sockets
@@ -53,7 +53,7 @@ def build_events(parts: Parts, *, owned: bool = False, **options: Any) -> Stream
 
 
 def _door(hub: Hub, app: "ASGIApp") -> Door:
-    return Door(app, hub.ring, hub.limits, hub.clock, Counts())
+    return Door(app, hub.ring, hub.limits, hub.clock, uncounted)
 
 
 async def _nothing(scope: "Scope", receive: "Receive", send: "Send") -> None:  # noqa: ARG001 - an application's form
