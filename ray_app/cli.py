@@ -77,7 +77,9 @@ def parser() -> argparse.ArgumentParser:
         "--into", help="SQLAlchemy URL of an empty database; default: a temporary SQLite file"
     )
 
-    backed_up = commands.add_parser("backed-up", help="say that a backup is complete, so that its age is watched")
+    backed_up = commands.add_parser(
+        "backed-up", help="say that a backup is complete, so that its age is watched"
+    )
     backed_up.add_argument("--at", type=moment, help="when it was begun; default: now")
 
     keys = commands.add_parser("keys", help="API keys").add_subparsers(

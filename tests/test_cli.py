@@ -50,7 +50,8 @@ def test_a_wrong_value_names_its_setting():
 
 
 @pytest.mark.parametrize(
-    "command", [("status",), ("verify",), ("heal",), ("keys", "list"), ("explain", "a:b:2026-01-01:0")]
+    "command",
+    [("status",), ("backed-up",), ("verify",), ("heal",), ("keys", "list"), ("explain", "a:b:2026-01-01:0")],
 )
 def test_without_a_store_it_says_how_to_get_one(command: tuple[str, ...], tmp_path: Path):
     said = refused(run(*command, data_dir=str(tmp_path / "nothing")))
@@ -97,9 +98,9 @@ def test_up_names_the_key_that_the_only_source_lacks(tmp_path: Path):
     )
 
 
-def test_keys_are_made_shown_once_listed_and_revoked(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
-):
+@pytest.fixture
+def own_store(tmp_path: Path, monkeypatch: Any) -> Path:
+    """An empty store of real data that the settings name; its folder."""
     monkeypatch.setenv("CRYPTO_DATA_DATA_DIR", str(tmp_path))
     import asyncio
 
@@ -111,6 +112,20 @@ def test_keys_are_made_shown_once_listed_and_revoked(
         await store.close()
 
     asyncio.run(prepare())
+    return tmp_path
+
+
+def test_a_backup_is_reported_and_not_from_the_future(own_store: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["backed-up", "--at", "2026-11-20T01:00:00Z"]) == 0
+    assert capsys.readouterr().out == "backed up at 2026-11-20T01:00:00Z\n"
+    assert main(["backed-up", "--at", "2126-01-01"]) == 2
+    assert (
+        "2126-01-01T00:00:00+00:00 is in the future: say when the backup was begun" in capsys.readouterr().err
+    )
+    assert (own_store / "raw" / "backed-up").read_text() == "2026-11-20T01:00:00Z\n"
+
+
+def test_keys_are_made_shown_once_listed_and_revoked(own_store: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["keys", "create", "desk", "--scopes", "read:prices,read:ops", "--per-hour", "50"]) == 0
     key = capsys.readouterr().out.strip()
     identity = key.split("_")[1]

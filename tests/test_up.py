@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.monitoring.names import declared, exported
+
 REPO = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 WITHIN = 180  # seconds; a start takes some 20 on an idle machine with two cores
@@ -276,6 +278,22 @@ def test_a_port_in_use_is_said_in_one_line(up: Up) -> None:
     (line,) = [line for line in second.stderr.splitlines() if line]
     assert line.startswith(f"crypto-data: 127.0.0.1:{up.port} cannot be used")
     assert "CRYPTO_DATA_PORT" in line
+
+
+@pytest.mark.slow
+def test_ray_exports_what_rules_and_dashboards_ask_for(up: Up) -> None:
+    up.started()
+    (listed,) = Path(up.environment["RAY_TMPDIR"]).glob(
+        f"ray/node-{up.port}/prom_metrics_service_discovery.json"
+    )
+    wanted = {name for name in exported(declared()) if name.startswith("ray_")}
+    deadline = time.monotonic() + 60
+    while wanted and time.monotonic() < deadline:
+        for target in json.loads(listed.read_text())[0]["targets"]:
+            text = run(up, "curl", "-s", f"http://{target}/metrics").stdout
+            wanted -= {line.partition("{")[0] for line in text.splitlines()}
+        time.sleep(1)
+    assert wanted == set()
 
 
 @pytest.mark.slow

@@ -107,7 +107,8 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="RowsSetAside", group="completeness", lasts="10m", severity="warning",
         expr=(
-            f"{_per_dataset('set_aside_rows')} / ({_per_dataset('set_aside_rows')} + {_per_dataset('read_rows')}) > 0.01"
+            f"{_per_dataset('set_aside_rows')}"
+            f" / ({_per_dataset('set_aside_rows')} + {_per_dataset('read_rows')}) > 0.01"
             f" and {_per_dataset('set_aside_rows')} > 10"
         ),
         summary="{{ $labels.dataset }} has rows that cannot be read",
@@ -215,7 +216,7 @@ ALERTS: tuple[Alert, ...] = (
             "min by (instance) (ray_node_disk_free / (ray_node_disk_free + ray_node_disk_usage)) < 0.1"
         ),
         summary="The disk of Ray on {{ $labels.instance }} is nearly full",
-        description="{{ $value | humanizePercentage }} are free; at 5 % Ray starts no more tasks there.",
+        description="{{ $value | humanizePercentage }} are free; below 5 % Ray can no longer put objects on it.",
     ),
     Alert(
         name="DiskNearlyFull", group="disk", lasts="10m", severity="critical",

@@ -1,4 +1,6 @@
-"""The dashboards; those of what answers are in boards_answering. Every expression is run against a Prometheus that scraped a node; what gives no data fails a test.
+"""The dashboards; those of what answers are in boards_answering.
+
+Every expression is run against a Prometheus that scraped a node; what gives no data fails a test.
 
 Rates look back five minutes: with a scrape every 15 to 60 s there is always something to take a rate of.
 """
@@ -175,7 +177,8 @@ QUALITY = Board(
             title="Backlog", about="intervals that are due and not here yet, by data set",
             queries=(
                 Query(
-                    'topk(10, sum by (dataset) (max by (dataset, state) (crypto_data_intervals{state=~"late|failed"})))',
+                    "topk(10, sum by (dataset) ("
+                    + worst('crypto_data_intervals{state=~"late|failed"}', "dataset, state") + "))",
                     "{{dataset}}",
                 ),
             ),

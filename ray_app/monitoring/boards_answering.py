@@ -49,7 +49,8 @@ API = Board(
             ),
         ),
         Panel(
-            title="At Serve's proxy", unit="rate", about="requests, and those that ended with 4xx or 5xx, also without a replica",
+            title="At Serve's proxy", unit="rate",
+            about="requests, and those that ended with 4xx or 5xx, also without a replica",
             queries=(
                 Query("sum by (application) (rate(ray_serve_num_http_requests_total[5m]))", "{{application}}"),
                 Query(

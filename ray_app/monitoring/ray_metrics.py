@@ -12,7 +12,8 @@ RAY: tuple[Measure, ...] = (
     ),
     Measure(
         "ray_serve_deployment_status", "gauge", "number",
-        "1 DEPLOY_FAILED, 2 UNHEALTHY, 3 UPDATING, 4 UPSCALING, 5 DOWNSCALING, 6 HEALTHY", ("application", "deployment"),
+        "1 DEPLOY_FAILED, 2 UNHEALTHY, 3 UPDATING, 4 UPSCALING, 5 DOWNSCALING, 6 HEALTHY",
+        ("application", "deployment"),
     ),
     Measure(
         "ray_serve_deployment_replica_healthy", "gauge", "0 or 1", "whether a replica is healthy",
@@ -31,8 +32,8 @@ RAY: tuple[Measure, ...] = (
         ("application", "error_code", "route"),
     ),
     Measure(
-        "ray_serve_deployment_processing_latency_ms", "histogram", "milliseconds", "time that a replica takes for a request",
-        ("application", "deployment", "replica", "route"),
+        "ray_serve_deployment_processing_latency_ms", "histogram", "milliseconds",
+        "time that a replica takes for a request", ("application", "deployment", "replica", "route"),
     ),
     Measure("ray_node_cpu_utilization", "gauge", "percent", "processor of a Ray node", ("instance",)),
     Measure("ray_node_mem_used", "gauge", "bytes", "memory of a Ray node in use", ("instance",)),

@@ -87,11 +87,13 @@ GATEWAY: tuple[Measure, ...] = (
         "calls at the end of this month if spending goes on as so far; absent in its first hour", ("scope",), PER_SCOPE,
     ),
     Measure(
-        "crypto_data_money_dollars", "gauge", "US dollars", "of this month's budget for a language model, spent and left",
+        "crypto_data_money_dollars", "gauge", "US dollars",
+        "of this month's budget for a language model, spent and left",
         ("scope", "state"), "two a scope that charges",
     ),
     Measure(
-        "crypto_data_advanced_texts", "gauge", "texts", "texts without a second opinion: waiting, and left out of this month",
+        "crypto_data_advanced_texts", "gauge", "texts",
+        "texts without a second opinion: waiting, and left out of this month",
         ("scope", "state"), "two a scope that charges",
     ),
     Measure(
@@ -115,8 +117,8 @@ GATEWAY: tuple[Measure, ...] = (
     ),
     Measure(
         "crypto_data_score_drift_ratio", "gauge", "0 to 1",
-        "how far the shares of the labels of the last 24 h are from those of the 28 days before: half of the sum of the "
-        "differences; absent with fewer than 100 scores on either side",
+        "how far the shares of the labels of the last 24 h are from those of the 28 days before: half of the sum of "
+        "the differences; absent with fewer than 100 scores on either side",
         ("texts",), "one a kind of text",
     ),
     Measure(

@@ -114,7 +114,8 @@ async def _texts(node: Node, kind: Kind, now: datetime) -> TextFigures | None:
     lately, newest = await tally(now - LATELY, None), await tally(now - DAY, None)
     # A month of texts is read at most every five minutes, however often a scraper comes.
     month = await node.computed.get(
-        ("scores of a month", kind, scorer.digest, tuple(streams)), lambda: tally(now - DAY - BEFORE, now - DAY)
+        ("scores of a month", kind, scorer.digest, tuple(streams)),
+        lambda: tally(now - DAY - BEFORE, now - DAY),
     )
     return TextFigures(
         texts=f"{kind.__name__.lower()}s",

@@ -9,8 +9,9 @@ from ray_app.serve.models import Models
 from ray_app.store.allowance import Redis
 from ray_app.store.store import Store
 
-
-Counted = Callable[[str, int, float], None]  # told of each answer: its route, its status, how many seconds it took
+Counted = Callable[
+    [str, int, float], None
+]  # told of each answer: its route, its status, how many seconds it took
 
 
 def uncounted(route: str, status: int, seconds: float) -> None:

@@ -16,7 +16,9 @@ class Folder:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._local = Path(path.removeprefix("file://")) if "://" not in path or path[:7] == "file://" else None
+        self._local = (
+            Path(path.removeprefix("file://")) if "://" not in path or path[:7] == "file://" else None
+        )
         self._fs: Any = None
         if self._local is None:
             import fsspec  # here, since a laptop never needs it

@@ -14,6 +14,10 @@ from ray_app.model.source import Plan, Source, Stream
 from ray_app.model.symbols import Registry, load_registry
 from ray_app.model.texts import Article, Post
 from ray_app.model.timerange import ALWAYS, NEVER
+from ray_app.monitoring.alerts import ALERTS
+from ray_app.monitoring.boards import BOARDS
+from ray_app.monitoring.ray_metrics import RAY
+from ray_app.observe.measures import ACTORS, GATEWAY, Measure
 from ray_app.process.features.catalogue import FEATURES as FEATURE_LIST
 from ray_app.process.features.catalogue import GROUPS
 from ray_app.process.indicators.catalogue import OUTPUTS
@@ -26,11 +30,11 @@ from ray_app.store.tables import FACTS
 from tests.architecture.modules import REPO
 from tests.architecture.test_layers import EVERYTHING, MAY_IMPORT
 
-README, OPERATE, ARCHITECTURE, SOURCES, DATA, INDICATORS, FEATURES, STREAMING = (
+README, OPERATE, ARCHITECTURE, SOURCES, DATA, INDICATORS, FEATURES, STREAMING, METRICS = (
     REPO / name
     for name in (
         "README.md", "docs/operate.md", "docs/architecture.md", "docs/add-a-source.md", "docs/data.md",
-        "docs/indicators.md", "docs/features.md", "docs/streams.md",
+        "docs/indicators.md", "docs/features.md", "docs/streams.md", "docs/metrics.md",
     )
 )  # fmt: skip
 ENV_EXAMPLE = REPO / ".env.example"
@@ -311,6 +315,38 @@ def oracles_table() -> str:
     )
 
 
+def measures_table(measures: Iterable[Measure], before: str = "") -> str:
+    titles = ("Metric", "Kind", "Unit", "What it is", "Labels", "Series")
+    lines = (
+        (
+            f"`{before}{one.name}`", one.kind, one.unit, one.meaning,
+            ", ".join(f"`{label}`" for label in one.labels), one.bound,
+        )
+        for one in measures
+    )  # fmt: skip
+    return rows(titles, lines)
+
+
+def ray_table() -> str:
+    lines = (
+        (f"`{one.name}`", one.kind, one.unit, one.meaning, ", ".join(f"`{label}`" for label in one.labels))
+        for one in RAY
+    )
+    return rows(("Metric", "Kind", "Unit", "What it is", "Labels"), lines)
+
+
+def alerts_table() -> str:
+    lines = (
+        (f"[{one.name}](runbooks/{one.runbook})", one.severity, one.lasts, f"`{one.expr}`") for one in ALERTS
+    )
+    return rows(("Alert", "Severity", "After", "When"), lines)
+
+
+def boards_table() -> str:
+    lines = ((one.title, ", ".join(panel.title.lower() for panel in one.panels)) for one in BOARDS)
+    return rows(("Dashboard", "Shows"), lines)
+
+
 MADE: dict[tuple[Path, str], Callable[[], str]] = {
     (README, "plans"): plans_table,
     (README, "sources"): sources_table,
@@ -328,6 +364,11 @@ MADE: dict[tuple[Path, str], Callable[[], str]] = {
     (INDICATORS, "oracles"): oracles_table,
     (STREAMING, "streams"): streams_of_events,
     (STREAMING, "closes"): closes_table,
+    (METRICS, "gateway"): lambda: measures_table(GATEWAY),
+    (METRICS, "actors"): lambda: measures_table(ACTORS, "ray_"),
+    (METRICS, "ray"): ray_table,
+    (METRICS, "alerts"): alerts_table,
+    (METRICS, "boards"): boards_table,
 }
 
 

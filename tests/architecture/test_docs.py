@@ -44,7 +44,7 @@ from tests.architecture.tables import (
 
 DOCUMENTS = [REPO / "README.md", REPO / "CHANGELOG.md", *sorted((REPO / "docs").rglob("*.md"))]
 FENCED = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
-FOLDERS = ("ray_app/", "tests/", "docs/", "jobs/", "benchmarks/", ".ci/")
+FOLDERS = ("ray_app/", "tests/", "docs/", "jobs/", "benchmarks/", "kuberay/", ".ci/")
 FILE = re.compile(r"[\w-]+\.(py|md|yaml|csv|toml|sh)|Makefile|\.env\.example")
 ROUTE = re.compile(
     r"(?:^|(?<=[\s'\"`(])|(?<=:8000))(/(?:api/v1/[^\s'\"`?)]*|health|ready|metrics|docs|openapi\.json|asyncapi\.json)(?![\w./]))(?:\?([^\s'\"`]*))?"

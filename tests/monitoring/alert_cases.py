@@ -41,7 +41,9 @@ def intervals(lost: int, collected: int) -> Series:
 
 
 def rows(read: int, aside: int) -> Series:
-    return flat(f"crypto_data_read_rows{{{PRICES}}}", read) | flat(f"crypto_data_set_aside_rows{{{PRICES}}}", aside)
+    return flat(f"crypto_data_read_rows{{{PRICES}}}", read) | flat(
+        f"crypto_data_set_aside_rows{{{PRICES}}}", aside
+    )
 
 
 def series(expected: int, fresh: int) -> Series:

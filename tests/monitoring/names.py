@@ -2,8 +2,8 @@
 
 import re
 
-from ray_app.observe.measures import ACTORS, GATEWAY, Measure
 from ray_app.monitoring.ray_metrics import RAY
+from ray_app.observe.measures import ACTORS, GATEWAY, Measure
 
 WORDS = {  # of PromQL, as far as we use it
     "absent", "and", "bool", "bottomk", "by", "count", "group_left", "histogram_quantile", "increase", "max", "min",

@@ -8,7 +8,7 @@ import pytest
 
 from ray_app.monitoring.alerts import ALERTS
 from ray_app.monitoring.boards import BOARDS
-from tests.monitoring.names import declared, exported, metrics_in
+from tests.monitoring.names import metrics_in
 from tests.serve.conftest import Running, Start, at
 from tests.serve.watched import EXAMPLES, Beside, Watched, everything, report, served
 
@@ -19,7 +19,7 @@ async def until(done: Callable[[], Awaitable[bool]]) -> None:
     """Wait for it; whoever asks afterwards says what is missing."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + WITHIN
-    while not await done() and loop.time() < deadline:
+    while not await done() and loop.time() < deadline:  # noqa: ASYNC110  # it happens in other processes
         await asyncio.sleep(0.1)
 
 
@@ -53,7 +53,9 @@ async def test_a_broken_collector_reaches_somebody_and_no_panel_is_empty(start: 
 
         async def told(name: str) -> bool:
             wanted = ("night", name, "coingecko.prices")
-            return wanted in {(who, one["labels"]["alertname"], one["labels"].get("dataset")) for who, one in beside.told}
+            return wanted in {
+                (who, one["labels"]["alertname"], one["labels"].get("dataset")) for who, one in beside.told
+            }
 
         await until(lambda: told("DatasetStale"))
         assert await told("DatasetStale"), beside.told

@@ -108,12 +108,10 @@ class Beside:
 async def served(app: Any) -> AsyncIterator[int]:
     """An ASGI application on a port of this machine; its lifespan is the caller's."""
     port = free_port()
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, lifespan="off", log_level="warning", ws="none"
-    )
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, lifespan="off", log_level="warning", ws="none")
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110  # it has nothing else to wait for
         await asyncio.sleep(0.01)
     try:
         yield port
