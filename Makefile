@@ -59,7 +59,7 @@ test: setup servers ## The whole test suite, against real servers
 test-fast: setup ## Tests that need no server and take no time
 	$(BIN)/python -m pytest -q -m 'not slow and not mariadb and not redis and not ray'
 
-servers: ## Install MariaDB and Redis for the tests if they are missing
+servers: ## Install the servers that the tests talk to, if they are missing
 	@bash tests/install_servers.sh
 
 bench: setup servers ## Run the benchmarks and print their figures (PART="quota start" for some of them)

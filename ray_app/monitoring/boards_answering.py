@@ -43,7 +43,7 @@ API = Board(
             queries=(Query(f"topk(10, sum by (route) (rate({ANSWERS}[5m])))", "{{route}}"),),
         ),
         Panel(
-            title="Requests in work", about="by application of Serve",
+            title="Requests in work", about="by application of Serve; an open stream counts as one",
             queries=(
                 Query("sum by (application) (ray_serve_replica_processing_queries)", "{{application}}"),
             ),

@@ -150,7 +150,7 @@ def registry_of(figures: Figures) -> CollectorRegistry:
     for tell in (_node, _datasets, _quotas, _leases, _texts):
         tell(out, figures)
     registry = CollectorRegistry()
-    registry.register(out)  # type: ignore[arg-type]  # the library wants a base class of its own and calls `collect`
+    registry.register(out)
     return registry
 
 

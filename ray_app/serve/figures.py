@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
 from ray_app.model.completeness import totals
+from ray_app.model.dataset import Dataset
 from ray_app.model.timerange import TimeRange
 from ray_app.observe.health import allowed_age
 from ray_app.observe.metrics import (
@@ -68,12 +70,8 @@ async def _parts(node: Node) -> dict[str, tuple[bool, bool]]:
 
 async def _dataset(node: Node, one: Condition, at: Standing) -> DatasetFigures:
     dataset, judged = one.dataset, one.judged
-    over = TimeRange(at.now - DAY, at.now)
-    counted: Counter[str] = Counter()
-    if not dataset.declared["not_configured"]:
-        lately = [p for p in dataset.partitions if not dataset.life(p).over_by(over.start)]
-        for found in (await states(node.store, dataset, lately, over, at)).spans.values():
-            counted.update(totals(found))
+    # A second of work for a node with all sources: at most every five minutes, however often a scraper comes.
+    day = await node.computed.get(("figures of a day", dataset.name), lambda: _day(node, dataset, at))
     return DatasetFigures(
         name=dataset.name,
         required=dataset.declared["required"],
@@ -81,12 +79,37 @@ async def _dataset(node: Node, one: Condition, at: Standing) -> DatasetFigures:
         allowed_seconds=allowed_age(dataset.declared).total_seconds(),
         series=judged.series,
         fresh=judged.fresh,
+        intervals=day.intervals,
+        read=day.read,
+        set_aside=day.set_aside,
+        rows=day.rows,
+        collector=one.collector,
+        errors=one.row["errors"] if one.row is not None else {},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """What is counted over the last 24 h of a data set; `rows` are all that it ever had."""
+
+    intervals: Mapping[str, int]
+    read: int
+    set_aside: int
+    rows: int
+
+
+async def _day(node: Node, dataset: Dataset, at: Standing) -> _Day:
+    over = TimeRange(at.now - DAY, at.now)
+    counted: Counter[str] = Counter()
+    if not dataset.declared["not_configured"]:
+        lately = [p for p in dataset.partitions if not dataset.life(p).over_by(over.start)]
+        for found in (await states(node.store, dataset, lately, over, at)).spans.values():
+            counted.update(totals(found))
+    return _Day(
         intervals=dict(counted),
         read=await node.store.received.rows_read(dataset.name, over),
         set_aside=await node.store.received.count_set_aside(dataset.name, over),
         rows=await node.store.reading.count(dataset.record, dataset.name),
-        collector=one.collector,
-        errors=one.row["errors"] if one.row is not None else {},
     )
 
 
