@@ -6,8 +6,6 @@ Several gateways tell the same of the store, so that a rule takes the worst of w
 from dataclasses import dataclass
 from typing import Literal
 
-GATEWAY_JOB, RAY_JOB = "crypto-data", "ray"  # the names of the scrape jobs in every example of ours
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
@@ -38,18 +36,18 @@ def _per_dataset(metric: str) -> str:
 DUE = "sum by (dataset) (" + worst('crypto_data_intervals{state!="not_due"}', "dataset, state") + ")"
 OPS = "/metrics|/api/v1/health|/api/v1/models/.*"  # a scrape reads the whole store, a sleeping model is loaded first
 ANSWERS = "ray_crypto_data_requests_total"
-SCRAPED = f'absent(up{{job="{GATEWAY_JOB}"}} == 1)'
+NOT_SCRAPED = "absent(crypto_data_simulated)"  # whatever the job is called: every gateway tells this one
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="GatewayNotScraped", group="absence", lasts="2m", severity="critical",
-        expr=SCRAPED,
+        expr=NOT_SCRAPED,
         summary="No gateway answers the scraper",
-        description="No /metrics of the job crypto-data was read for two minutes: nothing below is watched meanwhile.",
+        description="No /metrics of a gateway was read for two minutes: nothing below is watched meanwhile.",
     ),
     Alert(
         name="RayNotScraped", group="absence", lasts="5m", severity="warning",
-        expr=f'absent(up{{job="{RAY_JOB}"}} == 1)',
+        expr="absent(ray_node_mem_total)",
         summary="No exporter of Ray answers the scraper",
         description="Errors and latency of the API and the state of Serve are not watched meanwhile.",
     ),
@@ -229,9 +227,10 @@ ALERTS: tuple[Alert, ...] = (
         expr=(
             "min(predict_linear(crypto_data_raw_free_bytes[6h], 4 * 86400)) < 0"
             " and min(crypto_data_raw_free_bytes / crypto_data_raw_size_bytes) < 0.5"
+            " and min(crypto_data_raw_free_bytes offset 3h) > 0"
         ),
         summary="The disk of the raw pages will be full within four days",
-        description="At the pace of the last six hours.",
+        description="At the pace of the last six hours; told from three hours on.",
     ),
     Alert(
         name="BackupOld", group="backup", lasts="1h", severity="warning",
@@ -244,7 +243,7 @@ ALERTS: tuple[Alert, ...] = (
         expr=(
             "absent(crypto_data_backup_age_seconds)"
             " unless on () (max(crypto_data_simulated) == 1)"
-            f" unless on () {SCRAPED}"
+            f" unless on () {NOT_SCRAPED}"
         ),
         summary="No backup is known",
         description="Nobody ever said that a backup of this node is complete.",

@@ -12,6 +12,7 @@ from ray_app.monitoring.boards import BOARDS
 from ray_app.monitoring.panels import board_json
 
 RUNBOOKS = "docs/runbooks"  # where the pages are; an address of yours leads the reader of an alert there
+NAMESPACE = "crypto-data-collection"
 HEADER = "# Made by `python -m ray_app.monitoring` from ray_app/monitoring/alerts.py.\n"
 
 
@@ -43,7 +44,11 @@ def files(runbooks: str = RUNBOOKS) -> Mapping[str, str]:
     custom = {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
-        "metadata": {"name": "crypto-data", "labels": {"app.kubernetes.io/part-of": "crypto-data"}},
+        "metadata": {
+            "name": "crypto-data",
+            "namespace": NAMESPACE,
+            "labels": {"app.kubernetes.io/part-of": "crypto-data"},
+        },
         "spec": rules,
     }
     out = {"rules.yaml": HEADER + _yaml(rules), "prometheusrule.yaml": HEADER + _yaml(custom)}

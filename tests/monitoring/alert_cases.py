@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 Series = dict[str, str]  # series -> values, one a minute: "0+1x10" begins at 0 and grows ten times by 1
-GATEWAY, RAY = 'up{job="crypto-data"}', 'up{job="ray"}'
+NODE = 'crypto_data_simulated{release="1",instance="a:1"}'
 PRICES = 'dataset="coingecko.prices"'
 
 
@@ -96,10 +96,9 @@ DATASET, SCOPE = 'dataset="coingecko.prices"', 'scope="coingecko-demo"'
 DAY = 1440
 CASES: dict[str, Case] = {
     "GatewayNotScraped": Case(
-        fires=flat(GATEWAY, 0), quiet=flat(GATEWAY, 1) | flat('up{job="crypto-data",instance="other"}', 0),
-        after="3m",
+        fires={NODE: "0 0 0 stale"}, quiet={NODE: "0 0 0 stale", NODE.replace("a:1", "b:1"): "0+0x60"}, after="6m",
     ),
-    "RayNotScraped": Case(fires={}, quiet=flat(RAY, 1)),
+    "RayNotScraped": Case(fires={}, quiet=flat('ray_node_mem_total{instance="a:2"}', 1)),
     "NoRequiredDataset": Case(fires=fresh(1, 450, "false"), quiet=fresh(1, 450), labels='required="true"'),
     "DatasetNeverCollected": Case(
         fires=flat(f"crypto_data_completeness_ratio{{{PRICES}}}", 0),
@@ -178,7 +177,6 @@ CASES: dict[str, Case] = {
         after="61m",
     ),
     "BackupUnknown": Case(
-        fires=flat(GATEWAY, 1, DAY + 60) | flat('crypto_data_simulated{release="1"}', 0, DAY + 60),
-        quiet=flat(GATEWAY, 1, DAY + 60) | flat('crypto_data_simulated{release="1"}', 1, DAY + 60), after="1450m",
+        fires=flat(NODE, 0, DAY + 60), quiet=flat(NODE, 1, DAY + 60), after="1450m",
     ),
 }  # fmt: skip

@@ -6,17 +6,16 @@ from ray_app.monitoring.ray_metrics import RAY
 from ray_app.observe.measures import ACTORS, GATEWAY, Measure
 
 WORDS = {  # of PromQL, as far as we use it
-    "absent", "and", "bool", "bottomk", "by", "count", "group_left", "histogram_quantile", "increase", "max", "min",
+    "absent", "and", "bottomk", "by", "count", "group_left", "histogram_quantile", "increase", "max", "min",
     "min_over_time", "on", "or", "predict_linear", "rate", "sum", "topk", "unless", "vector",
 }  # fmt: skip
 SUFFIXES = ("_bucket", "_sum", "_count")
-OF_PROMETHEUS = {"up"}
 
 
 def metrics_in(expr: str) -> set[str]:
     """The names that are left once texts, labels, ranges, numbers and PromQL's own words are taken away."""
     bare = re.sub(r"\{[^{}]*\}", "", re.sub(r'"[^"]*"', '""', expr))
-    bare = re.sub(r"\b(by|on|group_left)\s*\([^()]*\)", "", re.sub(r"\[[^\]]*\]", "", bare))
+    bare = re.sub(r"\b(by|on|group_left)\s*\([^()]*\)", "", re.sub(r"\[[^\]]*\]|\boffset \w+", "", bare))
     return set(re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*", bare)) - WORDS
 
 
@@ -28,7 +27,7 @@ def declared() -> dict[str, Measure]:
 
 def exported(names: dict[str, Measure]) -> set[str]:
     """The names of the samples: a histogram has three."""
-    out = set(OF_PROMETHEUS)
+    out: set[str] = set()
     for name, one in names.items():
         out |= {name + suffix for suffix in SUFFIXES} if one.kind == "histogram" else {name}
     return out
