@@ -57,7 +57,7 @@ async def everything(node: Running) -> None:
     await store.quotas.declare("coingecko-demo", Quota(30, timedelta(minutes=1), 10_000), at())
     await store.quotas.reserve("coingecko-demo", 12, at(hours=1), 1.0)
     await store.llm_spend.declare("llm-chat", 5 * 10**9, at())
-    await store.vectors.declare(SET, ["rsi_14"], at(), 0, lease)
+    await store.vectors.declare(SET, ["rsi_14"], at, 0, lease)
     await store.vectors.publish_skew(
         SET, {"checked_at": at().isoformat(), "rows": 24, "differing": 0, "largest": 0.0}
     )
@@ -73,12 +73,9 @@ async def everything(node: Running) -> None:
         await had(node, rss.SOURCE, "articles", texts, NOW)
     await store.scores.configure(Article, SCORER, lambda: NOW, lease)
     found = await store.scores.unscored(Article, ["rss.articles"], SCORER.digest, 1000)
-    up, down = (
-        Verdict(Decimal(score), label, Decimal("0.8"), *map(Decimal, parts), None)
-        for score, label, parts in (
-            ("0.7", "bullish", ("0.1", "0.1", "0.8")), ("-0.7", "bearish", ("0.8", "0.1", "0.1")),
-        )
-    )  # fmt: skip
+    sure, unsure = Decimal("0.8"), Decimal("0.1")
+    up = Verdict(sure - unsure, "bullish", sure, unsure, unsure, sure, None)
+    down = Verdict(unsure - sure, "bearish", sure, sure, unsure, unsure, None)
     made = [(text, up if n % 2 else down) for n, text in enumerate(found)]
     await store.scores.write(Article, made, SCORER, lambda: NOW, lease)
     node.clock.set(NOW)
