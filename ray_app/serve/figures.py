@@ -8,6 +8,7 @@ from functools import partial
 
 from ray_app.model.completeness import totals
 from ray_app.model.dataset import Dataset
+from ray_app.model.errors import StoreUnavailable
 from ray_app.model.timerange import TimeRange
 from ray_app.observe.health import allowed_age
 from ray_app.observe.metrics import (
@@ -37,7 +38,6 @@ async def figures(node: Node) -> Figures:
     """Everything, as of now. Raises StoreUnavailable."""
     now = node.clock.now()
     at = Standing(NOW, now, None, None)
-    backed_up = await node.store.folder.backed_up()
     return Figures(
         simulated=node.parts.simulated,
         release=node.parts.release,
@@ -53,7 +53,7 @@ async def figures(node: Node) -> Figures:
         texts=[one for kind in KINDS if (one := await _texts(node, kind, now)) is not None],
         skew=await _skew(node, now),
         raw_space=await node.store.folder.space(),
-        backup_age_seconds=None if backed_up is None else (node.wall.now() - backed_up).total_seconds(),
+        backup_age_seconds=await _backup_age(node),
     )
 
 
@@ -156,6 +156,17 @@ def drift(newest: Mapping[str, int], before: Mapping[str, int]) -> float | None:
     if min(new, old) < LEAST_SCORES:
         return None
     return sum(abs(newest.get(k, 0) / new - before.get(k, 0) / old) for k in {*newest, *before}) / 2
+
+
+async def _backup_age(node: Node) -> float | None:
+    """None when none is known, or its mark cannot be read: that must not hide all else."""
+    try:
+        at = await node.computed.get(
+            "backed up", node.store.folder.backed_up
+        )  # it may be in a bucket far away
+    except StoreUnavailable:
+        return None
+    return None if at is None else (node.wall.now() - at).total_seconds()
 
 
 async def _skew(node: Node, now: datetime) -> SkewFigures | None:

@@ -11,7 +11,7 @@ from prometheus_client import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from ray_app.model.clock import SystemClock
-from ray_app.observe.measures import GATEWAY
+from ray_app.observe.measures import ACTORS, GATEWAY
 from ray_app.observe.metrics import registry_of
 from ray_app.serve.figures import drift, figures
 from ray_app.store.folder import Folder
@@ -72,6 +72,24 @@ async def test_a_young_node_tells_no_more_than_it_knows(start: Start):
         "backup_age_seconds", "quota_month_forecast_calls", "raw_free_bytes",
     }  # fmt: skip
     assert not names & {f"crypto_data_{one}" for one in unknown}
+
+
+async def test_a_mark_that_cannot_be_read_hides_nothing_else(start: Start, tmp_path: Path):
+    running = await start()
+    await running.fill.declare()
+    (tmp_path / "raw" / "backed-up").mkdir(parents=True)
+    names = {name for name, *_ in await told(running)}
+    assert "crypto_data_backup_age_seconds" not in names
+    assert {"crypto_data_series", "crypto_data_raw_free_bytes"} <= names
+
+
+def test_labels_have_few_values():
+    """A coin, a key, a client or a path as a label would be a series for each of them: think before this grows."""
+    assert {label for one in (*GATEWAY, *ACTORS) for label in one.labels} == {
+        "dataset", "label", "outcome", "owner", "part", "reaction", "release", "required", "route", "scope", "shard",
+        "source", "state", "status", "texts",
+    }  # fmt: skip
+    assert all(one.bound for one in (*GATEWAY, *ACTORS))
 
 
 async def test_events_that_wait_are_counted(node: Running):
