@@ -4,6 +4,7 @@ Each process opens its own parts from the settings (`open_node`, `open_gateway`)
 argument that crosses Ray.
 """
 
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from ray_app.runtime.opening import Node
 from ray_app.serve.parts import Parts
 from ray_app.serve.served_models import Model
 from ray_app.settings import Settings
+from ray_app.store.export_files import ExportFiles
 from ray_app.store.hot import redis_client
 from ray_app.store.store import Store
 
@@ -89,6 +91,8 @@ async def open_with(settings: Settings) -> Node:
         models=scoring,
         features=settings.features,
         advanced=second,
+        exports=ExportFiles(settings.exports),
+        exports_kept=timedelta(days=settings.export_days),
     )
 
 
@@ -108,6 +112,7 @@ async def open_gateway_with(settings: Settings) -> Parts:
         simulated=settings.simulated,
         release=settings.release,
         models=served_models(settings),
+        exports=ExportFiles(settings.exports),
     )
 
 

@@ -117,6 +117,12 @@ class Settings(BaseSettings):
         le=50,
         description="texts of one feed that share a question; more than 1 is cheaper and lets one sway the others",
     )
+    export_path: str = Field(
+        "", description="folder or fsspec URL for the files of exports; empty: data_dir/exports"
+    )
+    export_days: int = Field(
+        7, ge=1, le=30, description="days after which the files of an export are deleted; 30 at most"
+    )
     instruments: Path | None = Field(
         None, description="a file of further coins, one line each, like instruments.csv"
     )
@@ -162,6 +168,10 @@ class Settings(BaseSettings):
     @property
     def raw(self) -> str:
         return self.raw_path or str((self.data_dir / "raw").absolute())
+
+    @property
+    def exports(self) -> str:
+        return self.export_path or str((self.data_dir / "exports").absolute())
 
     @property
     def simulated(self) -> bool:

@@ -28,6 +28,7 @@ from ray_app.model.timerange import TimeRange
 from ray_app.observe.log import logger
 from ray_app.runtime.advanced import AdvancedScoring
 from ray_app.runtime.aggregating import Aggregating
+from ray_app.runtime.exporting import Exporting
 from ray_app.runtime.feeds import listenings
 from ray_app.runtime.keeper import FarTurns
 from ray_app.runtime.linking import Linking
@@ -58,8 +59,10 @@ class Shard:
         wall: Clock,
         owner: str,
         turns: Callable[[Assigned], Turns] | None = None,
+        opening: Opening | None = None,
     ) -> None:
         self.node, self.name, self._members, self._wall, self.owner = node, name, members, wall, owner
+        self._opening = opening
         self._turns = turns or (lambda assigned: FarTurns(node, assigned, wall))
         self.lease: Lease | None = None
 
@@ -101,6 +104,8 @@ class Shard:
         if building is not None:
             jobs.append(building.run)
         jobs += [advanced.run] if advanced is not None else []
+        if self.node.exports is not None:
+            jobs.append(Exporting(self.node, self.node.exports, self.owner, self._wall, self._opening).run)
         turns = {a.scope: self._turns(a) for a in self.node.assigned}
         since, first = await self.node.since(), list[Running]()
         for assigned, stream in self.node.streams():
@@ -216,7 +221,9 @@ class CollectorActor:
                 node.measured = RayMeasured()
                 await node.store.database.prepare(simulated=node.simulated)
                 await node.declare(node.clock.now())
-                self._shard = Shard(node, self._name, self._members, SystemClock(), self._owner())
+                self._shard = Shard(
+                    node, self._name, self._members, SystemClock(), self._owner(), opening=self._opening
+                )
                 self._task = asyncio.create_task(self._shard.run())
         lease = self._shard.lease if self._shard else None
         return {"shard": self._name, "pid": os.getpid(), "fence": lease.fence if lease else None}

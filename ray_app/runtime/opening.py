@@ -27,6 +27,7 @@ from ray_app.model.symbols import Registry
 from ray_app.model.timerange import Coverage, TimeRange
 from ray_app.process.sentiment.model import SentimentModel
 from ray_app.runtime.measured import Measured, Unmeasured
+from ray_app.store.export_files import ExportFiles
 from ray_app.store.facts import Committed
 from ray_app.store.hot import redis_client
 from ray_app.store.linked import Kind
@@ -75,7 +76,7 @@ class Advanced:
 class Node:
     """The parts of a collecting process. `redis_url` empty: no hot side. `models`: what scores texts, by kind.
 
-    `features`: whether rows of features are built.
+    `features`: whether rows of features are built. `exports`: where their files are; None: exports are not made here.
     """
 
     store: Store
@@ -92,6 +93,8 @@ class Node:
     features: bool = False
     advanced: Advanced | None = None
     measured: Measured = field(default_factory=Unmeasured)
+    exports: ExportFiles | None = None
+    exports_kept: timedelta = timedelta(days=7)
     _signing: dict[str, Signing] = field(default_factory=dict, repr=False)
     _validators: Validators = field(default_factory=dict, repr=False)
 

@@ -48,21 +48,39 @@ async def shown(node: Node, asked: str | None, at: Standing, *, internal: bool) 
             f"no group of features {', '.join(map(repr, unknown))}; there are {', '.join(GROUPS)}",
             parameter="feature_groups", available=list(GROUPS),
         )  # fmt: skip
+    found = await newest_set(node, at)
+    told = await catalogue()
+    mine = [name for name in found.names if told.get(name, ("", ()))[0] in wanted]
+    return await allowed(node, found, mine, at, internal=internal)
+
+
+async def newest_set(node: Node, at: Standing) -> FeatureSet:
+    """Raises Problem where there is none (by then)."""
     found = await node.store.vectors.newest_set(at.point.as_of)
     if found is None:
         raise Problem("DATA_NOT_AVAILABLE", "no rows of features are built here (at that time)")
+    return found
+
+
+async def allowed(
+    node: Node, of: FeatureSet, wanted: Sequence[str], at: Standing, *, internal: bool
+) -> Shown:
+    """Those of the wanted features that a key may have."""
     datasets = list((await node.datasets.all(at.point.as_of)).values())
-    told = await asyncio.to_thread(_catalogue)
+    told = await catalogue()
     names, out, closed = list[str](), list[str](), dict[tuple[str, str], Dataset]()
-    for name in found.names:
-        group, inputs = told.get(name, ("", ()))
-        if group not in wanted:
-            continue
-        mine = [] if internal else [one for source in inputs for one in _restricted(source, datasets)]
+    for name in wanted:
+        _, inputs = told.get(name, ("", ()))
+        mine = [] if internal else [one for source in inputs for one in restricted_by(source, datasets)]
         closed |= {(dataset.name, series): dataset for dataset, series in mine}
         (out if mine else names).append(name)
     series = tuple((dataset, name) for (_, name), dataset in closed.items())
-    return Shown(found, tuple(names), {name: told[name][0] for name in names}, series, tuple(out))
+    return Shown(of, tuple(names), {name: told[name][0] for name in names}, series, tuple(out))
+
+
+async def catalogue() -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Group and inputs of each feature; Polars is loaded in a thread."""
+    return await asyncio.to_thread(_catalogue)
 
 
 def _catalogue() -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -71,7 +89,7 @@ def _catalogue() -> dict[str, tuple[str, tuple[str, ...]]]:
     return {one.name: (one.group, one.inputs) for one in FEATURES}
 
 
-def _restricted(source: str, datasets: Sequence[Dataset]) -> list[tuple[Dataset, str]]:
+def restricted_by(source: str, datasets: Sequence[Dataset]) -> list[tuple[Dataset, str]]:
     """The series of an input of features that only internal keys may have."""
     kind, _, name = source.partition(" ")
     out = []

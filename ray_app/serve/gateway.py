@@ -21,6 +21,7 @@ from ray_app.serve.rest import (
     derivatives,
     documents,
     evidence,
+    exports,
     features,
     health,
     historical,
@@ -64,7 +65,7 @@ def build_app(parts: Parts, *, owned: bool = False) -> FastAPI:
     app.router.route_class = Guarded
     app.state.node = node
     data = (current, historical, technical, features, derivatives, macro, onchain, texts, sentiment, models)
-    for routes in (*data, coverage, evidence, quality, operations, catalog, health, documents):
+    for routes in (*data, coverage, evidence, quality, operations, catalog, exports, health, documents):
         routes.add(app, node)
 
     async def told(request: Request, error: Exception) -> Response:

@@ -7,6 +7,7 @@ from ray_app.model.clock import Clock
 from ray_app.model.symbols import Registry
 from ray_app.serve.models import Models
 from ray_app.store.allowance import Redis
+from ray_app.store.export_files import ExportFiles
 from ray_app.store.store import Store
 
 Counted = Callable[
@@ -24,6 +25,7 @@ class Parts:
 
     `models` scores a client's own texts; None where the node has none to ask.
     `counted` is told of each answer of the gateway; a replica exports it through Ray.
+    `exports` has the files of exports; None where the node makes none.
     `replicas` is how many gateways are expected to share a client's limits when Redis is gone.
     """
 
@@ -34,5 +36,6 @@ class Parts:
     simulated: bool
     release: str
     models: Models | None = None
+    exports: ExportFiles | None = None
     replicas: int = 1
     counted: Counted = uncounted

@@ -71,10 +71,11 @@ def post(
     takes: type[BaseModel],
     sent: Any,
     example: Any,
+    status: int = 200,
 ) -> None:
     """Add a POST route whose handler reads the body `takes` by `read_body`; `sent` is an example of it."""
     extra = {"parameters": parameters(Nothing), "requestBody": body(takes, sent)}
-    _add(app, "POST", path, handler, scope, summary, extra, example, "application/json")
+    _add(app, "POST", path, handler, scope, summary, extra, example, "application/json", status)
 
 
 def _add(
@@ -87,6 +88,7 @@ def _add(
     extra: dict[str, Any],
     example: Any,
     media_type: str,
+    status: int = 200,
 ) -> None:
     if scope is not None:
         extra |= {NEEDS: scope, "security": [{"key": []}]}
@@ -99,5 +101,6 @@ def _add(
         summary=summary,
         response_class=Response,
         openapi_extra=extra,
-        responses={200: {"description": "as in the example", "content": content}},
+        status_code=status,
+        responses={status: {"description": "as in the example", "content": content}},
     )

@@ -50,7 +50,7 @@ class Frames:
         rows: list[tuple[Any, ...]] = []
         async with self._database.read() as connection:
             dialect = connection.dialect
-            what = [_stored(one, dialect) for one in columns]
+            what = [stored(one, dialect) for one in columns]
             for first in range(0, len(partitions), AT_ONCE):
                 query = (
                     select(series.c.partition, *what)
@@ -66,7 +66,7 @@ class Frames:
         return await asyncio.to_thread(_frame, rows, names, decoders)
 
 
-def _stored(column: Column[Any], dialect: Dialect) -> ColumnElement[Any]:
+def stored(column: Column[Any], dialect: Dialect) -> ColumnElement[Any]:
     """The column as the driver has it, untouched by its type."""
     kind = column.type
     return type_coerce(column, kind.load_dialect_impl(dialect)) if isinstance(kind, TypeDecorator) else column
@@ -75,7 +75,7 @@ def _stored(column: Column[Any], dialect: Dialect) -> ColumnElement[Any]:
 def _decoder(column: Column[Any], dialect: Dialect) -> Callable[[Any], Any]:
     sqlite = dialect.name == "sqlite"
     if isinstance(column.type, Instant):
-        return _same if sqlite else _micros
+        return _same if sqlite else micros
     if isinstance(column.type, Exact | Numeric):
         return _number if sqlite else float
     return float
@@ -85,7 +85,7 @@ def _same(value: Any) -> Any:
     return value
 
 
-def _micros(moment: datetime) -> int:
+def micros(moment: datetime) -> int:
     return to_micros(moment.replace(tzinfo=UTC))
 
 

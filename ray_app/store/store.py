@@ -7,6 +7,8 @@ from ray_app.store.advanced import AdvancedScores
 from ray_app.store.bars import BarReading
 from ray_app.store.catalog import Catalog
 from ray_app.store.engine import Database
+from ray_app.store.exports import Exports
+from ray_app.store.extracts import Extracts
 from ray_app.store.facts import Committed, Facts
 from ray_app.store.folder import Folder
 from ray_app.store.frames import Frames
@@ -53,6 +55,8 @@ class Store:
         self.vectors = Vectors(self.database)
         self.advanced = AdvancedScores(self.database)
         self.llm_spend = LlmSpend(self.database)
+        self.exports = Exports(self.database)
+        self.extracts = Extracts(self.database)
 
     async def commit(self, collected: Sequence[Collected], lease: Lease) -> Committed:
         """Manifests first, then facts and coverage in one transaction.

@@ -24,15 +24,17 @@ from ray_app.model.series import (
     Trending,
 )
 from ray_app.model.texts import Article, Post
+from ray_app.store.export_tables import exports
 from ray_app.store.feature_tables import feature_sets, ml_features
 from ray_app.store.metadata import metadata, table
 from ray_app.store.score_tables import llm_spend, scorers, text_scores
 from ray_app.store.types import Exact, Id, Instant, LongText
 
 __all__ = [
-    "FACTS", "LONGEST_NAME", "PROVENANCE", "api_keys", "backfills", "collectors", "facts_table", "feature_sets",
-    "leases", "llm_spend", "mentions", "metadata", "ml_features", "node", "outbox", "pages", "partition_sets", "quotas",
-    "redactions", "scorers", "series", "set_aside", "slices", "streams", "text_checks", "text_links", "text_scores",
+    "FACTS", "LONGEST_NAME", "PROVENANCE", "api_keys", "backfills", "collectors", "exports", "facts_table",
+    "feature_sets", "leases", "llm_spend", "mentions", "metadata", "ml_features", "node", "outbox", "pages",
+    "partition_sets", "quotas", "redactions", "scorers", "series", "set_aside", "slices", "streams", "text_checks",
+    "text_links", "text_scores",
 ]  # fmt: skip
 LONGEST_NAME = 190  # characters: what MySQL takes into a key beside others
 PROVENANCE = ("series", "revision", "known_at", "received_at", "page")

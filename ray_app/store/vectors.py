@@ -118,6 +118,27 @@ class Vectors:
                 last[row.asset, row.at] = _vector(row)
         return list(last.values())
 
+    async def count(self, name: str, assets: Sequence[str], over: TimeRange, at: Point = NOW) -> int:
+        """How many rows `between` gives; reads none of them."""
+        mine = (
+            select(ml_features.c.asset, ml_features.c.at)
+            .where(ml_features.c.asset.in_(assets), ml_features.c.feature_set == name)
+            .where(ml_features.c.at >= over.start, ml_features.c.at < over.end)
+            .distinct()
+        )
+        if at.as_of is not None:
+            mine = mine.where(ml_features.c.made_at <= at.as_of)
+        async with self._database.read() as connection:
+            found = await connection.execute(select(func.count()).select_from(mine.subquery()))
+            return int(found.scalar_one())
+
+    async def names(self, name: str) -> tuple[str, ...]:
+        """The features of a set, in the order in which its rows have them; none for a set that nobody declared."""
+        query = select(feature_sets.c.names).where(feature_sets.c.hash == name)
+        async with self._database.read() as connection:
+            found: str | None = (await connection.execute(query)).scalar()
+        return () if found is None else tuple(json.loads(found))
+
     async def revisions(self, name: str, over: TimeRange) -> list[Vector]:
         """Every revision of the rows that end in [start, end)."""
         query = (

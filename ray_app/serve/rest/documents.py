@@ -68,8 +68,9 @@ def document(app: FastAPI) -> dict[str, Any]:
         for route in app.routes:  # FastAPI leaves null out, and in an example null is something to know
             if isinstance(route, APIRoute):
                 for method in route.methods or ():
-                    shown = made["paths"][route.path_format][method.lower()]["responses"]["200"]
-                    shown["content"] = route.responses[200]["content"]
+                    status = route.status_code or 200
+                    shown = made["paths"][route.path_format][method.lower()]["responses"][str(status)]
+                    shown["content"] = route.responses[status]["content"]
         for methods in made["paths"].values():
             for operation in methods.values():
                 answers = operation["responses"]
@@ -119,7 +120,8 @@ def _section(method: str, path: str, operation: dict[str, Any]) -> str:
         f"<tr><td><code>{escape(name)}</code><td>{escape(str(one.get('description', '')))}"
         for name, one in explained
     )
-    content: dict[str, Any] = next(iter(operation["responses"]["200"].get("content", {}).values()), {})
+    good = next(one for status, one in operation["responses"].items() if status.startswith("2"))
+    content: dict[str, Any] = next(iter(good.get("content", {}).values()), {})
     example = content.get("example")
     shown = f"<pre>{escape(_pretty(example))}</pre>" if example is not None else ""
     if asked:

@@ -50,7 +50,7 @@ def add(app: FastAPI, node: Node) -> None:
         page = await pinned(node, request, query, query.limit)
         at = page.standing
         about = _about(node, symbol, at)
-        every = await _series(node, about["id"], at)
+        every = await metrics_of(node, about["id"], at)
         wanted = _filtered(every, query.metrics, about["id"])
         open_, closed = split(wanted, internal=key_of(request.scope).internal)
         if closed and (query.metrics is not None or not open_):
@@ -83,7 +83,8 @@ def _about(node: Node, symbol: str, at: Standing) -> dict[str, Any]:
     return {"symbol": asset.symbol_at(at.asked), "id": asset.id, "name": asset.name}
 
 
-async def _series(node: Node, asset: str, at: Standing) -> list[Series]:
+async def metrics_of(node: Node, asset: str, at: Standing) -> list[Series]:
+    """Raises Problem when there are none."""
     out = []
     for dataset in await node.datasets.of(Metric, at.point.as_of):
         for partition in dataset.partitions:
