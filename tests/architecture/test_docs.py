@@ -110,6 +110,8 @@ def interface() -> dict[str, Any]:
 
 def template(path: str) -> str | None:
     """The route that answers a path."""
+    if path in interface():
+        return path
     for route in interface():
         inner = re.sub(r"\\\{\w+\\\}$", ".+", re.escape(route))
         if path == route or re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", inner), path):
@@ -130,8 +132,7 @@ def wrong_routes(text: str) -> list[str]:
         if route is None:
             wrong.append(path)
             continue
-        [operation] = interface()[route].values()
-        known = {one["name"] for one in operation["parameters"]}
+        known = {one["name"] for told in interface()[route].values() for one in told["parameters"]}
         wrong += [f"{path}?{name}" for name, _ in parse_qsl(query) if name not in known]
     return wrong
 

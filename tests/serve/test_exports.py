@@ -171,9 +171,9 @@ async def test_articles_posts_and_their_sentiment(desk: Desk):
 
 
 async def _mentions(store: Store) -> int:
-    over, streams = TimeRange(at(-24), at(24)), {Article: ["rss.articles"], Post: ["reddit.posts"]}
-    found = [await store.opinions.mentioning(None, over, LINKER, *one, 1000) for one in streams.items()]
-    return sum(len(some) for some in found)
+    over, mentioning = TimeRange(at(-24), at(24)), store.opinions.mentioning
+    articles = await mentioning(None, over, LINKER, Article, ["rss.articles"], 1000)
+    return len(articles) + len(await mentioning(None, over, LINKER, Post, ["reddit.posts"], 1000))
 
 
 async def test_a_post_that_is_deleted_is_in_no_later_export(desk: Desk):

@@ -20,6 +20,8 @@ VALUES = {
     "series": "GDP",
     "record_id": "coingecko.prices:bitcoin:2026-11-23T00:00:00+00:00:0",
     "job": "heal-1",
+    "export": "5f0c1d2e3a4b5c6d7e8f9a0b",
+    "name": "manifest.json",
 }
 
 
@@ -66,6 +68,9 @@ async def test_the_routes_of_this_part_are_all_there(node: Running):
         "/api/v1/lineage/" + VALUES["record_id"],
         "/api/v1/revisions",
         "/api/v1/backfills/heal-1",
+        "/api/v1/export",
+        "/api/v1/export/" + VALUES["export"],
+        "/api/v1/export/" + VALUES["export"] + "/files/manifest.json",
     }
 
 
