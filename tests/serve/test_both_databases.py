@@ -1,9 +1,11 @@
-"""SQLite and MariaDB give the same bytes for the same pages."""
+"""SQLite and MariaDB give the same bytes for the same pages, and the same rows in exports."""
 
 from pathlib import Path
 
+from ray_app.store.export_files import ExportFiles
 from ray_app.store.store import Store
 from tests.serve.conftest import Running, Start, at, stable
+from tests.serve.exporting import Desk
 from tests.serve.test_operations import everything_well
 from tests.serve.test_points import ROUTES, ask, first_hours, later_events
 
@@ -17,7 +19,9 @@ async def test_the_same_pages_give_the_same_answers(
     maria = Store(fresh_mariadb_database, str(tmp_path / "raw-of-maria"))
     await maria.database.prepare(simulated=True)
     try:
-        both: list[Running] = [await start(), await start(over=maria)]
+        places = [tmp_path / "exports", tmp_path / "exports-of-maria"]
+        files = [ExportFiles(str(place)) for place in places]
+        both: list[Running] = [await start(exports=files[0]), await start(over=maria, exports=files[1])]
         for running in both:
             running.clock.set(at())
             await running.fill.declare()
@@ -33,5 +37,13 @@ async def test_the_same_pages_give_the_same_answers(
         for path in (*OPERATIONS, LINEAGE):
             left, right = [await running.http.get(path) for running in both]
             assert (left.status_code, stable(left)) == (200, stable(right)), path
+        desks = [Desk(running, place) for running, place in zip(both, places, strict=True)]
+        for what in ("prices", "bars", "exchange_rates"):
+            for point in ({}, {"as_of": "2026-11-23T00:20:00Z"}):
+                one, two = [await desk.frame(await desk.made(what=what, **point)) for desk in desks]
+                assert one.height > 0
+                assert one.equals(two), what
+        for desk in desks:
+            await desk.close()
     finally:
         await maria.close()
