@@ -14,9 +14,10 @@ from ray_app.model.records import FRACTION_DIGITS, WHOLE_DIGITS
 from ray_app.model.symbols import load_registry
 from ray_app.model.texts import Article, Post
 from ray_app.model.timerange import TimeRange
+from ray_app.process.features.catalogue import CATALOGUE
 from ray_app.process.linking import LINKER
-from ray_app.serve import exports
-from ray_app.sources import binance, coinbase, reddit, rss
+from ray_app.serve import exports, exports_of_features
+from ray_app.sources import binance, coinbase, coinmetrics, reddit, rss
 from ray_app.sources.coingecko import SOURCE
 from ray_app.sources.fred import SOURCE as FRED
 from ray_app.store.export_files import ExportFiles
@@ -222,6 +223,30 @@ async def test_rows_of_features_as_they_are_stored(desk: Desk):
     assert then["manifest"]["feature_set"] == SET
 
 
+async def test_a_training_set_leaves_out_what_a_licence_closes(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    await candles(desk)
+    await declared(desk.running, coinmetrics.SOURCE)
+    body = {"what": "training_set", "symbols": ["BTC"], "start": "2026-11-22T20:00:00Z", "horizons": [1]}
+    made = await desk.made(**body, features=["price_usd", "onchain"])
+    rows = await desk.frame(made)
+    assert rows["price_usd"].to_list() == [101.25, 102.25, 103.25, 104.25, 105.25]
+    assert rows["future_return_1h"].to_list()[:4] == [1 / (101.25 + n) for n in range(4)]
+    assert rows["at"].to_list() == [at(-4 + n) for n in range(5)]
+    inputs = {name: CATALOGUE[name].inputs for name in rows.columns if name in CATALOGUE}
+    assert not [name for name, mine in inputs.items() if any("AdrActCnt" in one for one in mine)]
+    assert {one["dataset"] for one in made["manifest"]["left_out"]} == {"coinmetrics.metrics"}
+    closed = next(
+        name for name, one in CATALOGUE.items() if any("AdrActCnt" in source for source in one.inputs)
+    )
+    refused = await desk.ask(403, **body, features=[closed])
+    assert refused["error"]["code"] == "LICENCE_RESTRICTED"
+    internal = await desk.running.new_key("export", internal=True)
+    whole = await desk.made(internal, **body, features=[closed])
+    assert (await desk.frame(whole, internal))[closed].to_list() == [None] * 5
+    monkeypatch.setattr(exports_of_features, "MOST_CELLS", 4)
+    assert (await desk.ask(400, **body))["error"]["code"] == "QUERY_TOO_COSTLY"
+
+
 async def test_a_coin_is_exported_only_over_the_time_in_which_a_series_was_it(start: Start, tmp_path: Path):
     desk = await desk_of(start, tmp_path, registry=load_registry())
     running = desk.running
@@ -296,6 +321,9 @@ REFUSED: list[tuple[dict[str, Any], int, str, str]] = [
     ({"what": "prices", "interval": "1h"}, 422, "VALIDATION_ERROR", "takes no interval"),
     ({"what": "bars", "horizons": [1]}, 422, "VALIDATION_ERROR", "takes no horizons"),
     ({"what": "training_set", "known_by": "2026-11-22"}, 422, "VALIDATION_ERROR", "its own known_by"),
+    ({"what": "training_set"}, 422, "VALIDATION_ERROR", "where a training set begins"),
+    ({"what": "training_set", "start": "2026-11-22", "features": ["rsi_15"]}, 422, "VALIDATION_ERROR", "rsi_15"),
+    ({"what": "training_set", "symbols": ["DUP"], "start": "2026-11-22"}, 400, "AMBIGUOUS_SYMBOL", "DUP"),
     ({"what": "training_set", "horizons": [0]}, 422, "VALIDATION_ERROR", "takes: what"),
     ({"what": "bars", "symbols": []}, 422, "VALIDATION_ERROR", "takes: what"),
     ({"what": "bars", "symbols": ["BTX"]}, 404, "INVALID_SYMBOL", "nearest"),
