@@ -179,6 +179,7 @@ def _vectors(
         "at": pl.Series([one.at for one in ordered], dtype=INSTANT),
         "feature_set": pl.Series([feature_set] * len(ordered), dtype=TEXT),
         "candles": pl.Series([one.bars for one in ordered], dtype=TEXT),
+        "as_of": pl.Series([one.as_of for one in ordered], dtype=INSTANT),
         "made_at": pl.Series([one.made_at for one in ordered], dtype=INSTANT),
     }
     numbers = [unpack(one.numbers, names) for one in ordered]

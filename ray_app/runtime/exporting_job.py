@@ -16,6 +16,7 @@ import ray
 from ray_app.derive.manifest import manifest
 from ray_app.derive.pieces import Cutting
 from ray_app.model.collected import Lease
+from ray_app.model.errors import StoreUnavailable
 from ray_app.model.export import COMPUTED, FEATURES, ExportRequest, Made, Piece, moment
 from ray_app.runtime.opening import Node, Opening
 from ray_app.store.engine import dumps
@@ -104,25 +105,50 @@ def _gather(pool: Pool, export: str, pieces: Sequence[Piece], made: list[Made]) 
 
 
 class PieceWriter:
-    """An actor of the pool: opens the node's parts once, then makes one piece after another."""
+    """An actor of the pool: opens the node's parts once, then makes one piece after another.
+
+    What may go wrong is told in the row: Ray would wrap it, and nobody could tell a database that is away from a bug.
+    """
 
     def __init__(self, opening: Opening, export: str) -> None:
         self._export = export
         self._loop = asyncio.new_event_loop()
         self._node: Node = self._loop.run_until_complete(opening())
-        found = self._loop.run_until_complete(self._node.store.exports.find(export))
-        if found is None:
-            raise ValueError(f"there is no export {export}")
-        if self._node.exports is None:
-            raise ValueError("this process has no folder for the files of exports")
-        self._request, self._files = found.request, self._node.exports
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        piece = Piece.model_validate_json(row["piece"])
-        made = self._loop.run_until_complete(
-            make(self._node, self._files, self._request, self._export, piece)
-        )
-        return {"made": made.model_dump_json()}
+        done = {"made": "", "failed": "", "told": "", "errno": 0}
+        try:
+            made = self._loop.run_until_complete(self._make(Piece.model_validate_json(row["piece"])))
+        except StoreUnavailable as error:
+            return done | {"failed": "store", "told": error.detail}
+        except OSError as error:
+            return done | {"failed": "files", "told": error.strerror or "", "errno": error.errno or 0}
+        except ValueError as error:
+            return done | {"failed": "request", "told": str(error)}
+        return done | {"made": made.model_dump_json()}
+
+    def close(self) -> None:
+        """Where the actor's process goes on without it."""
+        self._loop.run_until_complete(self._node.close())
+        self._loop.close()
+
+    async def _make(self, piece: Piece) -> Made:
+        found = await self._node.store.exports.find(self._export)
+        if found is None or self._node.exports is None:
+            raise ValueError(f"there is no export {self._export} here, or no folder for its files")
+        return await make(self._node, self._node.exports, found.request, self._export, piece)
+
+
+def made_in(row: dict[str, Any]) -> Made:
+    """What an actor told of a piece. Raises what went wrong there."""
+    match row["failed"]:
+        case "store":
+            raise StoreUnavailable(row["told"])
+        case "files":
+            raise OSError(row["errno"], row["told"])
+        case "request":
+            raise ValueError(row["told"])
+    return Made.model_validate_json(row["made"])
 
 
 def pooled(opening: Opening, actors: int, export: str, pieces: Sequence[Piece]) -> Iterator[Made]:
@@ -135,7 +161,7 @@ def pooled(opening: Opening, actors: int, export: str, pieces: Sequence[Piece]) 
         writer, fn_constructor_args=(opening, export), concurrency=(1, actors), num_cpus=POOL_CPUS
     )
     for row in done.iter_rows():
-        yield Made.model_validate_json(row["made"])
+        yield made_in(row)
 
 
 def pool_of(opening: Opening, actors: int) -> Pool:

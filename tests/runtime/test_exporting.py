@@ -18,13 +18,13 @@ from ray_app.derive.pieces import Cutting
 from ray_app.derive.reading import Loader
 from ray_app.derive.training import training
 from ray_app.model.clock import ManualClock, SystemClock
-from ray_app.model.errors import Fenced
+from ray_app.model.errors import Fenced, StoreUnavailable
 from ray_app.model.export import ExportRequest, Made, Part, Piece
 from ray_app.model.timerange import TimeRange
 from ray_app.runtime import exporting_job
 from ray_app.runtime.collector import Shard
 from ray_app.runtime.exporting import MOST_ATTEMPTS, Exporting
-from ray_app.runtime.exporting_job import export_job, pool_of
+from ray_app.runtime.exporting_job import PieceWriter, export_job, made_in, pool_of
 from ray_app.runtime.opening import Node
 from ray_app.store.export_files import ExportFiles
 from ray_app.store.exports import Export
@@ -253,6 +253,36 @@ async def opened(url: str, raw: str, exports: str) -> Node:
         store=Store(url, raw), registry=REGISTRY, clock=ManualClock(NOW + HOUR), assigned=(), simulated=True,
         reach=DAY, redis_url="", release="test", http=client(), exports=ExportFiles(exports),
     )  # fmt: skip
+
+
+async def test_what_goes_wrong_in_an_actor_is_what_went_wrong(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A database that is away is waited for: the export goes on; a full disk ends it with a reason."""
+    places = [f"sqlite+aiosqlite:///{tmp_path / 'node.db'}", str(tmp_path / "raw"), str(office.folder)]
+    monkeypatch.setattr(exporting_job, "NEAR", 0)
+
+    def pool(export: str, wanted: Sequence[Piece]) -> Iterator[Made]:
+        writer = PieceWriter(partial(opened, *places), export)
+        try:
+            yield from [made_in(writer({"piece": piece.model_dump_json()})) for piece in wanted]
+        finally:
+            writer.close()
+
+    frame, export = Cutting.frame, await office.ask()
+    monkeypatch.setattr(Cutting, "frame", _raises(StoreUnavailable("it went away")))
+    with pytest.raises(StoreUnavailable, match="it went away"):
+        await office.worker().make(export, pool)
+    assert (await office.state(export)).state == "running"
+    monkeypatch.setattr(Cutting, "frame", frame)
+    assert await office.worker().make(export, pool)
+    assert (await office.frame(export)).height == 3 * LONG
+    full = await office.ask()
+    monkeypatch.setattr(
+        "ray_app.store.export_files.os.replace", _raises(OSError(28, "No space left on device"))
+    )
+    assert await office.worker().make(full, pool)
+    assert "No space left" in (await office.state(full)).reason
 
 
 @pytest.mark.slow

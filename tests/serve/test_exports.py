@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -196,12 +197,13 @@ async def test_a_post_that_is_deleted_is_in_no_later_export(desk: Desk):
 async def test_rows_of_features_as_they_are_stored(desk: Desk):
     running = desk.running
     await declared(running, coinbase.SOURCE, ["bars_1h"], partitions=["BTC-USD"])
-    await running.store.vectors.declare(SET, NAMES, at(), 0, running.fill.lease)
+    write, lease = running.store.vectors.write, running.fill.lease
+    await running.store.vectors.declare(SET, NAMES, at, 0, lease)
     for n in (1, 2, 3):
-        await running.store.vectors.write(
-            SET, [row("bitcoin", at(n), 100 * n, at(n, seconds=9))], running.fill.lease
-        )
-    await running.store.vectors.write(SET, [row("bitcoin", at(2), 250, at(3, minutes=1))], running.fill.lease)
+        made_at = partial(at, n, seconds=9)
+        await write(SET, [row("bitcoin", at(n), 100 * n, made_at())], made_at, lease)
+    made_at = partial(at, 3, minutes=1)
+    await write(SET, [row("bitcoin", at(2), 250, made_at())], made_at, lease)
     running.clock.set(at(3, minutes=2))
     made = await desk.made(
         what="features", symbols=["BTC"], start="2026-11-23T01:00:00Z", features=["price", "rsi_14"]
