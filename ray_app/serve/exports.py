@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from ray_app.model.dataset import Dataset, alive
 from ray_app.model.export import COMPUTED, REST_OF_IT, SENTIMENT, ExportRequest, Part, Terms
-from ray_app.model.records import Bar, Interval, Record
-from ray_app.model.series import Observation
+from ray_app.model.records import Interval, Record
+from ray_app.model.series import FundingRate, Observation, OpenInterest
 from ray_app.model.symbols import Asset
 from ray_app.model.texts import Article, Post
 from ray_app.model.timerange import TimeRange, ceil, floor
@@ -85,9 +85,9 @@ async def request_of(node: Node, body: ExportBody, *, internal: bool) -> tuple[E
     over = period(body.start, body.end, at, _earliest(kinds))
     datasets = await _datasets(node, body, kinds, at)
     parts = await _parts(node, body, datasets, over, at)
-    every = [Series(datasets[one.dataset], name) for one in parts for name in one.series]
-    open_, closed = split(every, internal=internal)
-    named = any((body.symbols, body.series, body.datasets)) and body.what != SENTIMENT
+    every = {(one.dataset, name): Series(datasets[one.dataset], name) for one in parts for name in one.series}
+    open_, closed = split(list(every.values()), internal=internal)
+    named = body.series or body.datasets or (body.symbols and body.what != SENTIMENT)
     if closed and (named or not open_):
         raise restricted((one.dataset, one.partition) for one in closed)
     kept = {one.place for one in open_}
@@ -226,8 +226,8 @@ def _of_assets(dataset: Dataset, assets: Sequence[Asset], over: TimeRange) -> li
     grid = TimeRange(floor(over.start, dataset.grain), ceil(over.end, dataset.grain))
     whole, out = list[str](), list[Part]()
     for asset in assets:
-        if dataset.record is not Bar and (contracts := dataset.contracts(asset)):
-            whole += contracts
+        if dataset.record in (FundingRate, OpenInterest):
+            whole += dataset.contracts(asset)
             continue
         names = dataset.names(asset)
         for name, run in alive(names, grid, dataset.grain) if names else ():

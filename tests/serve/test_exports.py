@@ -11,15 +11,16 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ray_app.model.records import FRACTION_DIGITS, WHOLE_DIGITS
+from ray_app.model.records import FRACTION_DIGITS, WHOLE_DIGITS, Price
+from ray_app.model.series import FundingRate
 from ray_app.model.symbols import load_registry
 from ray_app.model.texts import Article, Post
 from ray_app.model.timerange import TimeRange
 from ray_app.process.features.catalogue import CATALOGUE
 from ray_app.process.linking import LINKER
 from ray_app.serve import exports, exports_of_features
-from ray_app.sources import binance, coinbase, coinmetrics, reddit, rss
-from ray_app.sources.coingecko import SOURCE
+from ray_app.sources import binance, binance_futures, coinbase, coinmetrics, reddit, rss
+from ray_app.sources.coingecko import SOURCE as COINGECKO
 from ray_app.sources.fred import SOURCE as FRED
 from ray_app.store.export_files import ExportFiles
 from ray_app.store.extracts import RECORDS
@@ -266,6 +267,30 @@ async def test_a_coin_is_exported_only_over_the_time_in_which_a_series_was_it(st
     assert (old["close"].to_list(), new["close"].to_list()) == (["31"], ["6"])
     both = await desk.frame(await desk.made(what="bars", series=["LUNAUSDT"]))
     assert both["close"].to_list() == ["31", "6"]
+    ids = ["matic-network", "polygon-ecosystem-token"]
+    await declared(running, COINGECKO, ["prices"], partitions=ids, at=OLD)
+    moments = [datetime(2024, month, 2, tzinfo=UTC) for month in (8, 10)]
+    told = [
+        Price(coin=name, slot=moment, updated_at=moment, price=Decimal(1 + n))
+        for n, (name, moment) in enumerate((name, moment) for name in ids for moment in moments)
+    ]
+    await had(running, COINGECKO, "prices", told, moments[1])
+    await declared(
+        running,
+        binance_futures.SOURCE,
+        ["funding"],
+        partitions=["POLUSDT", "1000PEPEUSDT", "BTCUSDT"],
+        at=OLD,
+    )
+    rates = [
+        FundingRate(symbol=name, at=moments[1], rate=Decimal("0.0001"))
+        for name in ("1000PEPEUSDT", "BTCUSDT")
+    ]
+    await had(running, binance_futures.SOURCE, "funding", rates, moments[1])
+    coin = await desk.frame(await desk.made(what="prices", symbols=["MATIC"]))
+    assert sorted(coin.select("coin", "price").rows()) == [(ids[0], "1"), (ids[1], "4")]
+    pepe = await desk.frame(await desk.made(what="funding_rates", symbols=["PEPE"]))
+    assert pepe.select("symbol", "rate").rows() == [("1000PEPEUSDT", "0.0001")]
     await desk.close()
 
 
@@ -273,7 +298,7 @@ async def test_closed_series_are_refused_by_name_and_left_out_without(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ):
     running = desk.running
-    monkeypatch.setattr(filling, "SOURCE", replace(SOURCE, licence="non_commercial"))
+    monkeypatch.setattr(filling, "SOURCE", replace(COINGECKO, licence="non_commercial"))
     await running.fill.declare(at(seconds=1), names=["bars_1h"])
     await declared(running, coinbase.SOURCE, ["bars_1h"], partitions=["BTC-USD"])
     await candles(desk)
