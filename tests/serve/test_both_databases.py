@@ -40,9 +40,9 @@ async def test_the_same_pages_give_the_same_answers(
         desks = [Desk(running, place) for running, place in zip(both, places, strict=True)]
         for what in ("prices", "bars", "exchange_rates"):
             for point in ({}, {"as_of": "2026-11-23T00:20:00Z"}):
-                one, two = [await desk.frame(await desk.made(what=what, **point)) for desk in desks]
-                assert one.height > 0
-                assert one.equals(two), what
+                rows, same = [await desk.frame(await desk.made(what=what, **point)) for desk in desks]
+                assert rows.height > 0
+                assert rows.equals(same), what
         for desk in desks:
             await desk.close()
     finally:
