@@ -31,8 +31,13 @@ class Page:
 
 async def pinned(node: Node, request: Request, query: Moments, limit: int | None) -> Page:
     """Where the asked page stands: as the first page did. Raises Problem for a cursor of another question."""
+    return await page_of(node, request.scope["path"], query, limit)
+
+
+async def page_of(node: Node, path: str, query: Moments, limit: int | None) -> Page:
+    """The same for the questions of `path`, which is part of what a cursor belongs to."""
     cursors = await node.cursors()
-    question = query.model_dump(exclude={"cursor", "limit"}) | {"path": request.scope["path"]}
+    question = query.model_dump(exclude={"cursor", "limit"}) | {"path": path}
     cursor: str | None = getattr(query, "cursor", None)
     if cursor is None:
         return Page(await node.standing(query), limit, None, question, cursors)

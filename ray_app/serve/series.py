@@ -90,9 +90,14 @@ async def paged(
     shown = rows[:limit]
     if len(rows) <= limit:
         return shown, None
-    last, fact = shown[-1]
+    return shown, cursor_after(shown[-1], page)
+
+
+def cursor_after(row: Row, page: Page) -> str:
+    """The cursor of the page that begins behind a row."""
+    one, fact = row
     at = page.standing
-    return shown, page.next([*last.place, time_of(fact, last).isoformat()], at.asked or at.now)
+    return page.next([*one.place, time_of(fact, one).isoformat()], at.asked or at.now)
 
 
 async def newest(node: Node, series: Sequence[Series], at: Standing) -> list[Row]:

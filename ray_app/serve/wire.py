@@ -4,6 +4,7 @@ generated_at and age_seconds come at the very end of `meta`, so that a body that
 with these two fresh. The ETag is over everything before them.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -43,25 +44,32 @@ def dumps(value: Any) -> bytes:
 
 @dataclass(slots=True, kw_only=True)
 class Answer:
-    """A body to send. `observed` is the time of the newest observation in it; None when it has none."""
+    """What is told. `observed` is the time of the newest observation in it; None when it has none.
+
+    It is written as a body once, when one is asked for, and `payload` is given up then: of many answers that are kept
+    only the bytes are. `after` gives the cursor behind row n of a paged answer.
+    """
 
     payload: dict[str, Any]
     meta: dict[str, Any]
     observed: datetime | None = None
+    after: Callable[[int], str] | None = None
     head: bytes = field(default=b"", init=False)
     etag: bytes = field(default=b"", init=False)
 
-    def __post_init__(self) -> None:
-        self.head = dumps({**self.payload, "meta": self.meta})[:-2]  # open at the end of meta
-        self.etag = b'W/"' + sha256(self.head).hexdigest()[:32].encode() + b'"'
-        self.payload = {}
+    def age(self, now: datetime) -> float | None:
+        """Seconds since the newest observation."""
+        return None if self.observed is None else max(0.0, (now - self.observed).total_seconds())
 
     def body(self, now: datetime) -> bytes:
-        age = "null" if self.observed is None else f"{max(0.0, (now - self.observed).total_seconds()):.3f}"
-        return self.head + f',"generated_at":"{text(now)}","age_seconds":{age}}}}}'.encode()
+        self._write()
+        age = self.age(now)
+        told = "null" if age is None else f"{age:.3f}"
+        return self.head + f',"generated_at":"{text(now)}","age_seconds":{told}}}}}'.encode()
 
     def response(self, request: Request, now: datetime) -> "Sent":
         """200 with the body, or 304 when the client has it."""
+        self._write()
         asked = b""
         for name, value in request.scope["headers"]:
             if name == b"if-none-match":
@@ -70,6 +78,12 @@ class Answer:
         if asked and matches(asked, self.etag):
             return Sent(304, b"", self.etag)
         return Sent(200, self.body(now), self.etag)
+
+    def _write(self) -> None:
+        if not self.head:
+            self.head = dumps({**self.payload, "meta": self.meta})[:-2]  # open at the end of meta
+            self.etag = b'W/"' + sha256(self.head).hexdigest()[:32].encode() + b'"'
+            self.payload = {}
 
 
 def matches(asked: bytes, etag: bytes) -> bool:

@@ -1,6 +1,7 @@
 """What exists: symbols, data sets, features, sources."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from ray_app.observe.crosscheck import figures
 from ray_app.serve.catalogued import catalogued
 from ray_app.serve.crosscheck import venues
 from ray_app.serve.node import Node
-from ray_app.serve.paging import pinned
+from ray_app.serve.paging import Page, pinned
 from ray_app.serve.points import Standing
 from ray_app.serve.queries import Moments, Paged, read_query
 from ray_app.serve.rest.coverage import series as declared_series
@@ -34,84 +35,25 @@ class SeriesQuery(Paged):
 def add(app: FastAPI, node: Node) -> None:
     async def symbols(request: Request) -> Response:
         query = read_query(Paged, request)
-        paged = await pinned(node, request, query, query.limit)
-        at = paged.standing
-        declared = await node.datasets.all(at.point.as_of)
-        known = sorted(node.registry.tracked(at.asked), key=lambda asset: asset.id)
-        rest = [asset for asset in known if paged.after is None or asset.id > paged.after[0]]
-        shown = rest[: query.limit]
-        as_of = at.as_of(*_declared(declared))
-        more = paged.next([shown[-1].id], as_of) if len(rest) > len(shown) else None
-        rows = [_symbol(asset, declared, at) for asset in shown]
-        return _answer(node, {"data": rows, "total": len(known)}, at, as_of, more).response(
-            request, node.clock.now()
-        )
+        made = await symbols_told(node, await pinned(node, request, query, query.limit), query.limit)
+        return made.response(request, node.clock.now())
 
     async def datasets(request: Request) -> Response:
-        at = await node.standing(read_query(Moments, request))
-        declared = await node.datasets.all(at.point.as_of)
-        rows, changes = list[dict[str, Any]](), list[datetime]()
-        for one in declared.values():
-            extent = await node.store.reading.extent(one.record, one.name, at.point)
-            changes += [extent.received_at] if extent else []
-            rows.append(_dataset(one, extent, at) | _checked(one, declared))
-        answer = _answer(
-            node,
-            {"data": rows},
-            at,
-            at.as_of(*_declared(declared), *changes, floor(at.now, _grain(declared))),
-            None,
-        )
-        return answer.response(request, node.clock.now())
+        made = await datasets_told(node, await node.standing(read_query(Moments, request)))
+        return made.response(request, node.clock.now())
 
     async def series(request: Request) -> Response:
         query = read_query(SeriesQuery, request)
-        paged = await pinned(node, request, query, query.limit)
-        at = paged.standing
-        declared = await node.datasets.all(at.point.as_of)
-        every = await declared_series(node, query.dataset, query.symbol, at)
-        rest = [one for one in every if paged.after is None or list(one.place) > paged.after]
-        shown = rest[: query.limit]
-        as_of = at.as_of(*_declared(declared))
-        more = paged.next(list(shown[-1].place), as_of) if len(rest) > len(shown) else None
-        rows = [_series(one.dataset, one.partition) for one in shown]
-        return _answer(node, {"data": rows, "total": len(every)}, at, as_of, more).response(
-            request, node.clock.now()
-        )
+        made = await series_told(node, query, await pinned(node, request, query, query.limit))
+        return made.response(request, node.clock.now())
 
     async def features(request: Request) -> Response:
-        at = await node.standing(read_query(Moments, request))
-        declared = await node.datasets.all(at.point.as_of)
-        # A feature begins with the data sets it is made of.
-        there = any(one.record is Bar for one in declared.values())
-        rows = await asyncio.to_thread(catalogued) if there else []
-        return _answer(node, {"data": rows}, at, at.as_of(*_declared(declared)), None).response(
-            request, node.clock.now()
-        )
+        made = await features_told(node, await node.standing(read_query(Moments, request)))
+        return made.response(request, node.clock.now())
 
     async def sources(request: Request) -> Response:
-        at = await node.standing(read_query(Moments, request))
-        declared = await node.datasets.all(at.point.as_of)
-        found: dict[str, dict[str, Any]] = {}
-        for one in declared.values():
-            line = one.declared
-            mine = found.setdefault(
-                one.source,
-                {
-                    "source": one.source,
-                    "plan": line["plan"],
-                    "licence": line["licence"],
-                    "llm_allowed": line.get("llm_allowed", False),
-                    "attribution": line["attribution"],
-                    "docs": line["docs"],
-                    "datasets": [],
-                },
-            )
-            mine["datasets"].append(one.name)
-        payload = {"data": list(found.values())}
-        return _answer(node, payload, at, at.as_of(*_declared(declared)), None).response(
-            request, node.clock.now()
-        )
+        made = await sources_told(node, await node.standing(read_query(Moments, request)))
+        return made.response(request, node.clock.now())
 
     get(
         app, "/api/v1/catalog/symbols", symbols, scope=ANY, query=Paged, summary="The assets that are tracked"
@@ -150,6 +92,80 @@ def add(app: FastAPI, node: Node) -> None:
         query=Moments,
         summary="The upstreams and their terms",
     )
+
+
+async def symbols_told(node: Node, page: Page, limit: int) -> Answer:
+    """A page of the assets that are tracked."""
+    at = page.standing
+    declared = await node.datasets.all(at.point.as_of)
+    known = sorted(node.registry.tracked(at.asked), key=lambda asset: asset.id)
+    rest = [asset for asset in known if page.after is None or asset.id > page.after[0]]
+    shown = rest[:limit]
+    as_of = at.as_of(*_declared(declared))
+
+    def after(n: int) -> str:
+        return page.next([shown[n].id], as_of)
+
+    more = after(-1) if len(rest) > len(shown) else None
+    rows = [_symbol(asset, declared, at) for asset in shown]
+    return _answer(node, {"data": rows, "total": len(known)}, at, as_of, more, after)
+
+
+async def datasets_told(node: Node, at: Standing) -> Answer:
+    declared = await node.datasets.all(at.point.as_of)
+    rows, changes = list[dict[str, Any]](), list[datetime]()
+    for one in declared.values():
+        extent = await node.store.reading.extent(one.record, one.name, at.point)
+        changes += [extent.received_at] if extent else []
+        rows.append(_dataset(one, extent, at) | _checked(one, declared))
+    as_of = at.as_of(*_declared(declared), *changes, floor(at.now, _grain(declared)))
+    return _answer(node, {"data": rows}, at, as_of, None)
+
+
+async def series_told(node: Node, query: SeriesQuery, page: Page) -> Answer:
+    """A page of every series."""
+    at = page.standing
+    declared = await node.datasets.all(at.point.as_of)
+    every = await declared_series(node, query.dataset, query.symbol, at)
+    rest = [one for one in every if page.after is None or list(one.place) > page.after]
+    shown = rest[: query.limit]
+    as_of = at.as_of(*_declared(declared))
+
+    def after(n: int) -> str:
+        return page.next(list(shown[n].place), as_of)
+
+    more = after(-1) if len(rest) > len(shown) else None
+    rows = [_series(one.dataset, one.partition) for one in shown]
+    return _answer(node, {"data": rows, "total": len(every)}, at, as_of, more, after)
+
+
+async def features_told(node: Node, at: Standing) -> Answer:
+    declared = await node.datasets.all(at.point.as_of)
+    # A feature begins with the data sets it is made of.
+    there = any(one.record is Bar for one in declared.values())
+    rows = await asyncio.to_thread(catalogued) if there else []
+    return _answer(node, {"data": rows}, at, at.as_of(*_declared(declared)), None)
+
+
+async def sources_told(node: Node, at: Standing) -> Answer:
+    declared = await node.datasets.all(at.point.as_of)
+    found: dict[str, dict[str, Any]] = {}
+    for one in declared.values():
+        line = one.declared
+        mine = found.setdefault(
+            one.source,
+            {
+                "source": one.source,
+                "plan": line["plan"],
+                "licence": line["licence"],
+                "llm_allowed": line.get("llm_allowed", False),
+                "attribution": line["attribution"],
+                "docs": line["docs"],
+                "datasets": [],
+            },
+        )
+        mine["datasets"].append(one.name)
+    return _answer(node, {"data": list(found.values())}, at, at.as_of(*_declared(declared)), None)
 
 
 def _declared(datasets: dict[str, Dataset]) -> list[Any]:
@@ -231,7 +247,14 @@ def _series(dataset: Dataset, partition: str) -> dict[str, Any]:
     }
 
 
-def _answer(node: Node, payload: dict[str, Any], at: Standing, as_of: Any, cursor: str | None) -> Answer:
+def _answer(
+    node: Node,
+    payload: dict[str, Any],
+    at: Standing,
+    as_of: Any,
+    cursor: str | None,
+    after: Callable[[int], str] | None = None,
+) -> Answer:
     meta = {
         "as_of": as_of,
         "known_by": at.known_by,
@@ -240,4 +263,4 @@ def _answer(node: Node, payload: dict[str, Any], at: Standing, as_of: Any, curso
         "simulated": node.parts.simulated,
         "cursor": cursor,
     }
-    return Answer(payload=payload, meta=meta)
+    return Answer(payload=payload, meta=meta, after=after)

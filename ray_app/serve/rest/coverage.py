@@ -13,7 +13,7 @@ from ray_app.model.dataset import Dataset
 from ray_app.model.timerange import TimeRange, floor
 from ray_app.serve.completeness import check_cost, states, told
 from ray_app.serve.node import Node
-from ray_app.serve.paging import pinned
+from ray_app.serve.paging import Page, pinned
 from ray_app.serve.points import Standing, instant
 from ray_app.serve.problems import Problem, invalid
 from ray_app.serve.queries import Paged, read_query
@@ -46,39 +46,13 @@ class Series:
 def add(app: FastAPI, node: Node) -> None:
     async def coverage(request: Request) -> Response:
         query = read_query(RangeQuery, request)
-        paged = await pinned(node, request, query, query.limit)
-        at = paged.standing
-        over = time_range(query.start, query.end, at)
-        wanted = await series(node, query.dataset, query.symbol, at)
-        rest = [one for one in wanted if paged.after is None or list(one.place) > paged.after]
-        shown = rest[: query.limit]
-        found, changes = await _states(node, shown, over, at)
-        as_of = at.as_of(*changes)
-        more = paged.next(list(shown[-1].place), as_of) if len(rest) > len(shown) else None
-        rows = [_row(one, found[one.place]) for one in shown]
-        bad = any(
-            row["intervals"]["late"] or row["intervals"]["failed"] or row["intervals"]["lost"] for row in rows
-        )
-        return _answer(
-            node, {"data": rows}, at, as_of, over, "degraded" if bad else "available", more
-        ).response(request, node.clock.now())
+        made = await covered(node, query, await pinned(node, request, query, query.limit))
+        return made.response(request, node.clock.now())
 
     async def gaps(request: Request) -> Response:
         query = read_query(RangeQuery, request)
-        paged = await pinned(node, request, query, query.limit)
-        at = paged.standing
-        over = time_range(query.start, query.end, at)
-        wanted = await series(node, query.dataset, query.symbol, at)
-        found, changes = await _states(node, wanted, over, at)
-        rows = [(one, span) for one in wanted for span in found[one.place] if span.state in GAPS]
-        rest = [row for row in rows if paged.after is None or _position(*row) > paged.after]
-        shown = rest[: query.limit]
-        as_of = at.as_of(*changes)
-        more = paged.next(_position(*shown[-1]), as_of) if len(rest) > len(shown) else None
-        data = [told(one.dataset, one.partition, span) for one, span in shown]
-        condition = "degraded" if any(span.state != "empty_upstream" for _, span in rows) else "available"
-        payload = {"data": data, "total": len(rows)}
-        return _answer(node, payload, at, as_of, over, condition, more).response(request, node.clock.now())
+        made = await lacking(node, query, await pinned(node, request, query, query.limit))
+        return made.response(request, node.clock.now())
 
     example = {
         "dataset": "coingecko.bars_1h",
@@ -95,6 +69,51 @@ def add(app: FastAPI, node: Node) -> None:
         app, "/api/v1/gaps", gaps, scope="read:ops", query=RangeQuery, example={"data": [GAP], "total": 1},
         summary="What is not there, with reasons",
     )  # fmt: skip
+
+
+async def covered(node: Node, query: RangeQuery, page: Page) -> Answer:
+    """The states of a page of series."""
+    at = page.standing
+    over = time_range(query.start, query.end, at)
+    wanted = await series(node, query.dataset, query.symbol, at)
+    rest = [one for one in wanted if page.after is None or list(one.place) > page.after]
+    shown = rest[: query.limit]
+    found, changes = await _states(node, shown, over, at)
+    as_of = at.as_of(*changes)
+
+    def after(n: int) -> str:
+        return page.next(list(shown[n].place), as_of)
+
+    more = after(-1) if len(rest) > len(shown) else None
+    rows = [_row(one, found[one.place]) for one in shown]
+    bad = any(
+        row["intervals"]["late"] or row["intervals"]["failed"] or row["intervals"]["lost"] for row in rows
+    )
+    made = _answer(node, {"data": rows}, at, as_of, over, "degraded" if bad else "available", more)
+    made.after = after
+    return made
+
+
+async def lacking(node: Node, query: RangeQuery, page: Page) -> Answer:
+    """A page of what is not there."""
+    at = page.standing
+    over = time_range(query.start, query.end, at)
+    wanted = await series(node, query.dataset, query.symbol, at)
+    found, changes = await _states(node, wanted, over, at)
+    rows = [(one, span) for one in wanted for span in found[one.place] if span.state in GAPS]
+    rest = [row for row in rows if page.after is None or _position(*row) > page.after]
+    shown = rest[: query.limit]
+    as_of = at.as_of(*changes)
+
+    def after(n: int) -> str:
+        return page.next(_position(*shown[n]), as_of)
+
+    more = after(-1) if len(rest) > len(shown) else None
+    data = [told(one.dataset, one.partition, span) for one, span in shown]
+    condition = "degraded" if any(span.state != "empty_upstream" for _, span in rows) else "available"
+    made = _answer(node, {"data": data, "total": len(rows)}, at, as_of, over, condition, more)
+    made.after = after
+    return made
 
 
 def time_range(start: str | None, end: str | None, at: Standing) -> TimeRange:

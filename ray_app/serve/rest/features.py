@@ -14,7 +14,7 @@ from ray_app.serve.datasets import left_out
 from ray_app.serve.door import key_of
 from ray_app.serve.features import GROUPS, Shown, between, condition, latest, shown
 from ray_app.serve.node import Node
-from ray_app.serve.paging import pinned
+from ray_app.serve.paging import Page, pinned
 from ray_app.serve.points import Standing
 from ray_app.serve.problems import Problem, invalid
 from ray_app.serve.queries import Paged, read_query
@@ -56,38 +56,23 @@ def add(app: FastAPI, node: Node) -> None:
     async def one(symbol: str, request: Request) -> Response:
         query = read_query(FeaturesQuery, request)
         page = await pinned(node, request, query, query.limit)
-        at = page.standing
-        asset = node.resolve(symbol, at.asked)
-        what = await shown(node, query.feature_groups, at, internal=key_of(request.scope).internal)
+        at, internal = page.standing, key_of(request.scope).internal
         ranged = query.start is not None or query.end is not None
         if query.latest_only is not None and query.latest_only is ranged:
             raise invalid(
                 "latest_only=true takes no range, and latest_only=false needs start or end",
                 parameters=["latest_only", "start", "end"],
             )
-        if not ranged:
-            found = await latest(node, [asset], what, at)
-            if asset.id not in found:
-                raise Problem(
-                    "DATA_NOT_AVAILABLE",
-                    f"no row of features of {asset.id} is stored (at that time)",
-                    {"id": asset.id},
-                )
-            row = found[asset.id]
-            return _answer(node, at, what, [row], _named(asset, at) | _row(row, what, query.format), query.format) \
-                .response(request, node.clock.now())  # fmt: skip
-        over = period(query.start, query.end, at)
-        if page.after is not None:
-            over = type(over)(datetime.fromisoformat(page.after[0]), over.end)
-        rows = await between(node, asset, what, over, at)
-        shown_rows, cursor = rows[: query.limit], None
-        if len(rows) > query.limit:
-            after = shown_rows[-1].at + timedelta(microseconds=1)
-            cursor = page.next([after.isoformat()], at.as_of(*(row.made_at for row in rows)))
-        data = [_row(row, what, query.format) for row in shown_rows]
-        payload = _named(asset, at) | {"data": data, "total_points": len(data)}
-        answer = _answer(node, at, what, shown_rows, payload, query.format, cursor, everything=rows)
-        return answer.response(request, node.clock.now())
+        asset = node.resolve(symbol, at.asked)
+        if ranged:
+            made = await told_range(node, asset, query, page, internal=internal)
+        else:
+            what = await shown(node, query.feature_groups, at, internal=internal)
+            [found] = await told_newest(node, [asset], what, query.format, at)
+            if isinstance(found, Problem):
+                raise found
+            made = found
+        return made.response(request, node.clock.now())
 
     async def many(request: Request) -> Response:
         query = read_query(ManyQuery, request)
@@ -122,6 +107,43 @@ def add(app: FastAPI, node: Node) -> None:
                  "meta": ML_FEATURES["meta"]},
         summary="The features of the newest hour of many coins",
     )  # fmt: skip
+
+
+async def told_newest(
+    node: Node, assets: Sequence[Asset], what: Shown, form: Format, at: Standing
+) -> list[Answer | Problem]:
+    """The newest row of each, read at once; a Problem for each without one."""
+    found = await latest(node, assets, what, at)
+    out: list[Answer | Problem] = []
+    for asset in assets:
+        if (row := found.get(asset.id)) is None:
+            said = f"no row of features of {asset.id} is stored (at that time)"
+            out.append(Problem("DATA_NOT_AVAILABLE", said, {"id": asset.id}))
+        else:
+            out.append(_answer(node, at, what, [row], _named(asset, at) | _row(row, what, form), form))
+    return out
+
+
+async def told_range(node: Node, asset: Asset, query: FeaturesQuery, page: Page, *, internal: bool) -> Answer:
+    """A page of the rows of a range of hours."""
+    at = page.standing
+    what = await shown(node, query.feature_groups, at, internal=internal)
+    over = period(query.start, query.end, at)
+    if page.after is not None:
+        over = type(over)(datetime.fromisoformat(page.after[0]), over.end)
+    rows = await between(node, asset, what, over, at)
+    shown_rows = rows[: query.limit]
+
+    def after(n: int) -> str:
+        behind = shown_rows[n].at + timedelta(microseconds=1)
+        return page.next([behind.isoformat()], at.as_of(*(row.made_at for row in rows)))
+
+    cursor = after(-1) if len(rows) > query.limit else None
+    data = [_row(row, what, query.format) for row in shown_rows]
+    payload = _named(asset, at) | {"data": data, "total_points": len(data)}
+    made = _answer(node, at, what, shown_rows, payload, query.format, cursor, everything=rows)
+    made.after = after
+    return made
 
 
 def _named(asset: Asset, at: Standing) -> dict[str, Any]:

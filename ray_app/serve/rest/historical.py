@@ -53,53 +53,63 @@ class HistoricalQuery(Moments):
 def add(app: FastAPI, node: Node) -> None:
     async def historical(symbol: str, request: Request) -> Response:
         query = read_query(HistoricalQuery, request)
-        paged = await pinned(node, request, query, query.limit)
-        at = paged.standing
-        asset = node.resolve(symbol, at.asked)
-        chosen = await choose(node, query.interval, asset, query.venue, at)
-        check_licence(chosen.dataset, key_of(request.scope).internal, chosen.names)
-        currency = _currency(query.vs_currency, chosen)
-        over = _over(query, chosen.step, at)
-        found = await history(node, chosen, over, currency, at)
-        as_of = at.as_of(*found.changes, floor(at.horizon, chosen.step))
-        shown, cursor = _page(found.candles, paged, as_of)
-        last = max((candle.end for candle in found.candles), default=None)
-        answer = Answer(
-            payload={
-                "symbol": asset.symbol_at(at.asked),
-                "id": asset.id,
-                "name": asset.name,
-                "interval": query.interval,
-                "vs_currency": currency,
-                "units": {"price": currency.upper(), "volume": asset.symbol_at(at.asked)},
-                "data": [candle_row(candle) for candle in shown],
-                "total_points": len(found.candles),
-            },
-            meta={
-                "as_of": as_of,
-                "known_by": at.known_by,
-                "condition": found.condition,
-                "source": chosen.dataset.source,
-                "instrument": found.parts[-1][0] if found.parts else chosen.partition,
-                "instruments": [
-                    {"instrument": name, "from": part.start, "to": part.end} for name, part in found.parts
-                ],
-                "dataset": chosen.dataset.name,
-                "attribution": chosen.dataset.declared["attribution"],
-                "simulated": node.parts.simulated,
-                "start": over.start if over else None,
-                "end": over.end if over else None,
-                "gaps": found.gaps,
-                "cursor": cursor,
-            },
-            observed=last,
-        )
-        return answer.response(request, node.clock.now())
+        page = await pinned(node, request, query, query.limit)
+        made = await told(node, symbol, query, page, internal=key_of(request.scope).internal)
+        return made.response(request, node.clock.now())
 
     get(
         app, "/api/v1/prices/historical/{symbol}", historical, scope="read:prices", query=HistoricalQuery,
         summary="Candles of one coin", example=HISTORICAL,
     )  # fmt: skip
+
+
+async def told(node: Node, symbol: str, query: HistoricalQuery, page: Page, *, internal: bool) -> Answer:
+    """The candles of one coin, or a page of them."""
+    at = page.standing
+    asset = node.resolve(symbol, at.asked)
+    chosen = await choose(node, query.interval, asset, query.venue, at)
+    check_licence(chosen.dataset, internal, chosen.names)
+    currency = _currency(query.vs_currency, chosen)
+    over = _over(query, chosen.step, at)
+    found = await history(node, chosen, over, currency, at)
+    as_of = at.as_of(*found.changes, floor(at.horizon, chosen.step))
+    shown, more = _shown(found.candles, page)
+
+    def after(n: int) -> str:
+        return page.next([shown[n].start.isoformat()], as_of)
+
+    last = max((candle.end for candle in found.candles), default=None)
+    return Answer(
+        payload={
+            "symbol": asset.symbol_at(at.asked),
+            "id": asset.id,
+            "name": asset.name,
+            "interval": query.interval,
+            "vs_currency": currency,
+            "units": {"price": currency.upper(), "volume": asset.symbol_at(at.asked)},
+            "data": [candle_row(candle) for candle in shown],
+            "total_points": len(found.candles),
+        },
+        meta={
+            "as_of": as_of,
+            "known_by": at.known_by,
+            "condition": found.condition,
+            "source": chosen.dataset.source,
+            "instrument": found.parts[-1][0] if found.parts else chosen.partition,
+            "instruments": [
+                {"instrument": name, "from": part.start, "to": part.end} for name, part in found.parts
+            ],
+            "dataset": chosen.dataset.name,
+            "attribution": chosen.dataset.declared["attribution"],
+            "simulated": node.parts.simulated,
+            "start": over.start if over else None,
+            "end": over.end if over else None,
+            "gaps": found.gaps,
+            "cursor": after(-1) if more else None,
+        },
+        observed=last,
+        after=after,
+    )
 
 
 def _currency(asked: str | None, chosen: Chosen) -> str:
@@ -143,13 +153,13 @@ def _over(query: HistoricalQuery, step: timedelta, at: Standing) -> TimeRange | 
     return TimeRange(start, end) if start < end else None
 
 
-def _page(candles: list[Candle], paged: Page, as_of: datetime) -> tuple[list[Candle], str | None]:
-    after = datetime.fromisoformat(paged.after[0]) if paged.after else None
+def _shown(candles: list[Candle], page: Page) -> tuple[list[Candle], bool]:
+    """The candles of the page, and whether there are more behind it."""
+    after = datetime.fromisoformat(page.after[0]) if page.after else None
     rest = [candle for candle in candles if after is None or candle.start > after]
-    if paged.limit is None or len(rest) <= paged.limit:
-        return rest, None
-    shown = rest[: paged.limit]
-    return shown, paged.next([shown[-1].start.isoformat()], as_of)
+    if page.limit is None or len(rest) <= page.limit:
+        return rest, False
+    return rest[: page.limit], True
 
 
 def candle_row(candle: Candle) -> dict[str, object]:

@@ -12,13 +12,14 @@ from ray_app.model.series import Observation
 from ray_app.serve.datasets import check_licence
 from ray_app.serve.door import key_of
 from ray_app.serve.node import Node
-from ray_app.serve.paging import pinned
+from ray_app.serve.paging import Page, pinned
 from ray_app.serve.points import Standing
 from ray_app.serve.problems import Problem
 from ray_app.serve.queries import Paged, read_query
 from ray_app.serve.rest.examples import MACRO
 from ray_app.serve.routes import get
-from ray_app.serve.series import Series, answer, known, paged, period
+from ray_app.serve.series import Series, answer, cursor_after, known, paged, period
+from ray_app.serve.wire import Answer
 from ray_app.store.reading import Fact
 
 FIRST_PERIOD = datetime(1700, 1, 1, tzinfo=UTC)  # macro series are older than any market of ours
@@ -34,22 +35,29 @@ def add(app: FastAPI, node: Node) -> None:
     async def macro(series: str, request: Request) -> Response:
         query = read_query(MacroQuery, request)
         page = await pinned(node, request, query, query.limit)
-        at = page.standing
-        one = await _named(node, series, at)
-        check_licence(one.dataset, key_of(request.scope).internal, [one.partition])
-        over = period(query.start, query.end, at, FIRST_PERIOD)
-        rows, cursor = await paged(node, [one], over, page, query.limit)
-
-        def payload() -> dict[str, Any]:
-            return {**one.told(), "series": one.partition, "data": [_row(fact) for _, fact in rows]}
-
-        made = await answer(node, at, [one], rows, payload, cursor=cursor)
+        made = await told(node, series, query, page, internal=key_of(request.scope).internal)
         return made.response(request, node.clock.now())
 
     get(
         app, "/api/v1/macro/{series}", macro, scope="read:macro", query=MacroQuery, example=MACRO,
         summary="A macro series, newest period first; known_by gives each value's vintage of that time",
     )  # fmt: skip
+
+
+async def told(node: Node, series: str, query: MacroQuery, page: Page, *, internal: bool) -> Answer:
+    """A page of one macro series."""
+    at = page.standing
+    one = await _named(node, series, at)
+    check_licence(one.dataset, internal, [one.partition])
+    over = period(query.start, query.end, at, FIRST_PERIOD)
+    rows, cursor = await paged(node, [one], over, page, query.limit)
+
+    def payload() -> dict[str, Any]:
+        return {**one.told(), "series": one.partition, "data": [_row(fact) for _, fact in rows]}
+
+    made = await answer(node, at, [one], rows, payload, cursor=cursor)
+    made.after = lambda n: cursor_after(rows[n], page)
+    return made
 
 
 async def _named(node: Node, name: str, at: Standing) -> Series:

@@ -14,13 +14,14 @@ from ray_app.model.series import Metric
 from ray_app.serve.datasets import restricted
 from ray_app.serve.door import key_of
 from ray_app.serve.node import Node
-from ray_app.serve.paging import pinned
+from ray_app.serve.paging import Page, pinned
 from ray_app.serve.points import Standing
 from ray_app.serve.problems import Problem, invalid
 from ray_app.serve.queries import Paged, read_query
 from ray_app.serve.rest.examples import ONCHAIN
 from ray_app.serve.routes import get
-from ray_app.serve.series import Row, Series, answer, known, newest, paged, period, split
+from ray_app.serve.series import Row, Series, answer, cursor_after, known, newest, paged, period, split
+from ray_app.serve.wire import Answer
 
 ASSETS = {  # what metrics are named by -> whose they are
     "btc": "bitcoin",
@@ -48,31 +49,39 @@ def add(app: FastAPI, node: Node) -> None:
     async def onchain(symbol: str, request: Request) -> Response:
         query = read_query(OnchainQuery, request)
         page = await pinned(node, request, query, query.limit)
-        at = page.standing
-        about = _about(node, symbol, at)
-        every = await metrics_of(node, about["id"], at)
-        wanted = _filtered(every, query.metrics, about["id"])
-        open_, closed = split(wanted, internal=key_of(request.scope).internal)
-        if closed and (query.metrics is not None or not open_):
-            raise restricted((one.dataset, one.partition) for one in closed)
-        rows: list[Row]
-        if query.start is None and query.end is None:
-            rows, cursor = await newest(node, open_, at), None
-        else:
-            over = period(query.start, query.end, at)
-            rows, cursor = await paged(node, open_, over, page, query.limit)
-
-        def payload() -> dict[str, Any]:
-            described = [{"metric": _metric(one), **one.told()} for one in open_]
-            return {**about, "metrics": described, "data": [_row(*row) for row in rows]}
-
-        made = await answer(node, at, open_, rows, payload, cursor=cursor, closed=closed)
+        made = await told(node, symbol, query, page, internal=key_of(request.scope).internal)
         return made.response(request, node.clock.now())
 
     get(
         app, "/api/v1/onchain/{symbol}", onchain, scope="read:onchain", query=OnchainQuery, example=ONCHAIN,
         summary="On-chain metrics of an asset: the newest of each, or a range, newest first",
     )  # fmt: skip
+
+
+async def told(node: Node, symbol: str, query: OnchainQuery, page: Page, *, internal: bool) -> Answer:
+    """The newest value of each metric that a key may have, or a page of a range of them."""
+    at = page.standing
+    about = _about(node, symbol, at)
+    every = await metrics_of(node, about["id"], at)
+    wanted = _filtered(every, query.metrics, about["id"])
+    open_, closed = split(wanted, internal=internal)
+    if closed and (query.metrics is not None or not open_):
+        raise restricted((one.dataset, one.partition) for one in closed)
+    rows: list[Row]
+    ranged = query.start is not None or query.end is not None
+    if not ranged:
+        rows, cursor = await newest(node, open_, at), None
+    else:
+        over = period(query.start, query.end, at)
+        rows, cursor = await paged(node, open_, over, page, query.limit)
+
+    def payload() -> dict[str, Any]:
+        described = [{"metric": _metric(one), **one.told()} for one in open_]
+        return {**about, "metrics": described, "data": [_row(*row) for row in rows]}
+
+    made = await answer(node, at, open_, rows, payload, cursor=cursor, closed=closed)
+    made.after = (lambda n: cursor_after(rows[n], page)) if ranged else None
+    return made
 
 
 def _about(node: Node, symbol: str, at: Standing) -> dict[str, Any]:

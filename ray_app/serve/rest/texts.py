@@ -21,7 +21,7 @@ from ray_app.serve.routes import get
 from ray_app.serve.sentiment import advanced_told, text_told
 from ray_app.serve.series import Series, answer, known, split
 from ray_app.serve.texts import FIRST, Kind, Texts, Wanted
-from ray_app.serve.wire import MILLISECOND
+from ray_app.serve.wire import MILLISECOND, Answer
 from ray_app.store.newest import NewText, Place
 
 ROUTES: tuple[tuple[str, Kind, str], ...] = (
@@ -58,51 +58,7 @@ def add(app: FastAPI, node: Node) -> None:
     async def latest(kind: Kind, request: Request) -> Response:
         query = read_query(TextsQuery, request)
         page = await pinned(node, request, query, query.limit)
-        at = page.standing
-        feeds = await texts.feeds(kind, query.source, at)
-        if not feeds:
-            raise Problem("DATA_NOT_AVAILABLE", "no texts of this kind are collected here (at that time)")
-        open_, closed = split(feeds, internal=key_of(request.scope).internal)
-        if not open_:
-            raise restricted((one.dataset, one.partition) for one in closed)
-        end = at.horizon + MILLISECOND
-        since = min(instant(query.since, "since", FIRST), end - MILLISECOND) if query.since else FIRST
-        wanted = Wanted(
-            series=tuple(open_),
-            words=tuple((query.q or "").casefold().split()),
-            asset=texts.asset(query.symbol, kind, at) if query.symbol is not None else None,
-            over=TimeRange(since, end),
-            limit=query.limit,
-        )
-        found, following = await texts.page(wanted, _after(page), at)
-        links = await texts.links(found, at)
-        scores, advanced = await texts.scores(found, at), await texts.advanced(found, at)
-        of = {one.place: one for one in open_}
-        rows = [(of[text.fact.stream, text.fact.partition], text) for text in found]
-        cursor = None
-        if following is not None:
-            cursor = page.next([following.at.isoformat(), *following[1:]], at.asked or at.now)
-
-        def payload() -> dict[str, Any]:
-            told = []
-            for one, text in rows:
-                link = links.get(text.place)
-                beside = {"story": link.story if link else None, "mentions": texts.mentions(link, at)}
-                beside |= text_told(scores.get(text.place))
-                beside |= advanced_told(advanced.get(text.place), one.dataset)
-                told.append(_row(one, text, beside))
-            return {"data": told}
-
-        made = await answer(
-            node,
-            at,
-            open_,
-            [(one, text.fact) for one, text in rows],
-            payload,
-            cursor=cursor,
-            closed=closed,
-            changes=[one.made_at for made in (links, scores, advanced) for one in made.values()],
-        )
+        made = await told(node, texts, kind, query, page, internal=key_of(request.scope).internal)
         return made.response(request, node.clock.now())
 
     for path, kind, summary in ROUTES:
@@ -110,6 +66,59 @@ def add(app: FastAPI, node: Node) -> None:
             app, path, partial(latest, kind), scope="read:news", query=TextsQuery, summary=summary,
             example=SOCIAL if kind == "social" else NEWS,
         )  # fmt: skip
+
+
+async def told(
+    node: Node, texts: Texts, kind: Kind, query: TextsQuery, page: Page, *, internal: bool
+) -> Answer:
+    """A page of the texts of a kind that a key may have."""
+    at = page.standing
+    feeds = await texts.feeds(kind, query.source, at)
+    if not feeds:
+        raise Problem("DATA_NOT_AVAILABLE", "no texts of this kind are collected here (at that time)")
+    open_, closed = split(feeds, internal=internal)
+    if not open_:
+        raise restricted((one.dataset, one.partition) for one in closed)
+    end = at.horizon + MILLISECOND
+    since = min(instant(query.since, "since", FIRST), end - MILLISECOND) if query.since else FIRST
+    wanted = Wanted(
+        series=tuple(open_),
+        words=tuple((query.q or "").casefold().split()),
+        asset=texts.asset(query.symbol, kind, at) if query.symbol is not None else None,
+        over=TimeRange(since, end),
+        limit=query.limit,
+    )
+    found, following = await texts.page(wanted, _after(page), at)
+    links = await texts.links(found, at)
+    scores, advanced = await texts.scores(found, at), await texts.advanced(found, at)
+    of = {one.place: one for one in open_}
+    rows = [(of[text.fact.stream, text.fact.partition], text) for text in found]
+
+    def cursor(place: Place) -> str:
+        return page.next([place.at.isoformat(), *place[1:]], at.asked or at.now)
+
+    def payload() -> dict[str, Any]:
+        data = []
+        for one, text in rows:
+            link = links.get(text.place)
+            beside = {"story": link.story if link else None, "mentions": texts.mentions(link, at)}
+            beside |= text_told(scores.get(text.place))
+            beside |= advanced_told(advanced.get(text.place), one.dataset)
+            data.append(_row(one, text, beside))
+        return {"data": data}
+
+    made = await answer(
+        node,
+        at,
+        open_,
+        [(one, text.fact) for one, text in rows],
+        payload,
+        cursor=None if following is None else cursor(following),
+        closed=closed,
+        changes=[one.made_at for made in (links, scores, advanced) for one in made.values()],
+    )
+    made.after = lambda n: cursor(rows[n][1].place)
+    return made
 
 
 def _after(page: Page) -> Place | None:
