@@ -113,7 +113,7 @@ class Aggregating:
                     kinds[name] = kind
             scorer = await self._node.store.scores.served(record, point)
             found = await self._node.store.opinions.mentioning(
-                None, over, LINKER, record, list(kinds), MOST, point
+                None, over, LINKER, scorer, list(kinds), MOST, point
             )
             model = scorer.model if scorer is not None else ""
             await asyncio.to_thread(_collect, out, found, kinds, model)

@@ -113,7 +113,7 @@ async def history(node: Node, chosen: Chosen, over: TimeRange | None, currency: 
     check_cost(over.length // dataset.grain)
     for name, part in parts(chosen, over):
         life = chosen.names[name]
-        found = await states(node.store, dataset, [name], part, at, life)
+        found = await states(node.store, dataset, [name], part, at, {name: life})
         for alive in life.touched(part, dataset.grain):  # the id may have been another coin before or after
             facts = await node.store.reading.between(Bar, dataset.name, [name], alive, at.point)
             out.candles += [_candle(fact) for fact in facts]
@@ -186,3 +186,17 @@ def condition_of(runs: Iterable[Span]) -> str:
     if "collected" not in kinds:
         return "pending" if kinds and set(kinds) <= {"not_due"} else "missing"
     return "degraded" if any(kind in NOT_HERE for kind in kinds) else "available"
+
+
+def candle_row(candle: Candle) -> dict[str, object]:
+    """One candle as JSON types."""
+    return {
+        "timestamp": candle.start,
+        "end": candle.end,
+        "open": candle.open,
+        "high": candle.high,
+        "low": candle.low,
+        "close": candle.close,
+        "volume": candle.volume,
+        "complete": candle.complete,
+    }

@@ -21,10 +21,18 @@ AT_ONCE = 5_000  # intervals that are worked out without leaving the event loop
 
 @dataclass(frozen=True, slots=True)
 class States:
-    """Per series its runs of intervals in one state; `changes` are moments at which they became so."""
+    """Per series its runs of intervals in one state; `arrived` and `turns` are moments at which they became so."""
 
     spans: Mapping[str, Sequence[Span]]
-    changes: Sequence[datetime]
+    arrived: Mapping[str, Sequence[datetime]]
+    turns: Sequence[datetime]
+
+    @property
+    def changes(self) -> list[datetime]:
+        return [*self.turns, *(moment for moments in self.arrived.values() for moment in moments)]
+
+    def changes_of(self, partition: str) -> list[datetime]:
+        return [*self.turns, *self.arrived.get(partition, ())]
 
 
 async def states(
@@ -33,20 +41,21 @@ async def states(
     partitions: Sequence[str],
     over: TimeRange,
     at: Standing,
-    life: Coverage | None = None,
+    lives: Mapping[str, Coverage] | None = None,
 ) -> States:
-    """`life` instead of the series' own. Raises Problem when that is too much to work out for one answer."""
+    """`lives` instead of the series' own. Raises Problem when that is too much to work out for one answer."""
     expected = schedule(dataset.declared)
     check_cost(len(partitions) * -(-over.length // expected.grain))
     tried = await store.ledger.tried(dataset.name, over, partitions, at.point.as_of)
     grid = TimeRange(floor(over.start, expected.grain), over.end)
     cursors = await store.reading.cursors(dataset.record, dataset.name, partitions, grid, at.point)
-    if life is not None:  # what lies outside is another's
-        runs = list(life.touched(grid, expected.grain))
-        cursors = {p: [c for c in found if any(c in run for run in runs)] for p, found in cursors.items()}
-    changes = [one.received_at for found in tried.values() for one in found]
-    changes += turning_points(expected, at.now)
-    schedules = {p: replace(expected, life=life or dataset.life(p)) for p in partitions}
+    if lives is not None:  # what lies outside is another's
+        runs = {p: list(life.touched(grid, expected.grain)) for p, life in lives.items()}
+        cursors = {p: [c for c in found if any(c in run for run in runs[p])] for p, found in cursors.items()}
+    arrived = {p: [one.received_at for one in found] for p, found in tried.items()}
+    schedules = {
+        p: replace(expected, life=dataset.life(p) if lives is None else lives[p]) for p in partitions
+    }
 
     def work() -> dict[str, Sequence[Span]]:
         return {
@@ -54,7 +63,8 @@ async def states(
         }
 
     few = len(partitions) * (over.length // expected.grain) <= AT_ONCE
-    return States(work() if few else await asyncio.to_thread(work), changes)
+    told = work() if few else await asyncio.to_thread(work)
+    return States(told, arrived, turning_points(expected, at.now))
 
 
 def _spans(

@@ -18,6 +18,11 @@ class Computed:
         self._working: dict[object, asyncio.Task[Any]] = {}
         self.computed = 0
 
+    def has(self, place: object) -> bool:
+        """Whether there is something for this place, or there will be soon."""
+        found = self._kept.get(place)
+        return place in self._working or (found is not None and time.monotonic() < found[0])
+
     async def get(self, place: object, work: Callable[[], Awaitable[T]]) -> T:
         """What `work` gives for this place, at most so many seconds old."""
         now = time.monotonic()

@@ -18,10 +18,10 @@ from ray_app.store.reading import Fact, Point, Reading
 
 @dataclass(slots=True)
 class Checked:
-    """By asset id what differs, in words; `changes` are when the closes that were looked at arrived."""
+    """By asset id what differs, in words; `changes` are when the closes that it was held against arrived."""
 
     reasons: dict[str, list[str]] = field(default_factory=dict)
-    changes: list[datetime] = field(default_factory=list)
+    changes: dict[str, list[datetime]] = field(default_factory=dict)
 
 
 def venues(datasets: Iterable[Dataset], price: Dataset) -> list[Dataset]:
@@ -57,10 +57,10 @@ async def cross_check(
         if not wanted:
             continue
         closes = await reading.latest(Bar, dataset.name, sorted(wanted), at)
-        out.changes += [close.received_at for close in closes.values()]
         for asset in asked:
             if (close := closes.get(pairs[asset])) is None:
                 continue
+            out.changes.setdefault(asset.id, []).append(close.received_at)
             fact = facts[mine[asset]]
             said = differ(
                 Told(price.source, fact.values["price"], "USD", fact.values["updated_at"]),

@@ -10,6 +10,7 @@ from ray_app.serve.problems import Problem
 from ray_app.store.catalog import Catalog
 
 KEPT_SECONDS = 5.0
+MOST_PAST = 16  # moments whose catalogue is kept: one question asks for it several times
 INTERVALS = {
     timedelta(minutes=1): "1m",
     timedelta(minutes=5): "5m",
@@ -24,16 +25,23 @@ class Datasets:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._kept: tuple[float, dict[str, Dataset]] = (float("-inf"), {})
+        self._past: dict[datetime, dict[str, Dataset]] = {}
 
     async def all(self, as_of: datetime | None = None) -> dict[str, Dataset]:
         """By name, in order. With `as_of` what was declared then, else what is now (up to 5 s late)."""
         read_at, known = self._kept
         if as_of is None and time.monotonic() - read_at < KEPT_SECONDS:
             return known
+        if as_of is not None and (then := self._past.get(as_of)) is not None:
+            return then
         rows = await self._catalog.streams(as_of)
         found = read_datasets(rows)
         if as_of is None:
             self._kept = (time.monotonic(), found)
+        else:  # what was declared by then stays so
+            while len(self._past) >= MOST_PAST:
+                del self._past[next(iter(self._past))]
+            self._past[as_of] = found
         return found
 
     async def since(self) -> datetime | None:

@@ -109,7 +109,11 @@ def key_of(scope: Any) -> Key:
 
 def check_scope(scope: Any, needed: str) -> None:
     """Raise Problem when the key lacks the scope; `admin` may read what an operator reads."""
-    key = key_of(scope)
+    check_key(key_of(scope), needed)
+
+
+def check_key(key: Key, needed: str) -> None:
+    """The same for a key."""
     if needed not in key.scopes:
         raise Problem(
             "INSUFFICIENT_SCOPE",

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from ray_app.model.errors import StoreUnavailable
 from ray_app.model.symbols import AmbiguousSymbol, UnknownSymbol
 from ray_app.serve.door import REQUEST_ID, Door
+from ray_app.serve.graphql import endpoint as graphql
 from ray_app.serve.node import Node
 from ray_app.serve.parts import Parts
 from ray_app.serve.problems import Problem, envelope, problem_of
@@ -65,7 +66,8 @@ def build_app(parts: Parts, *, owned: bool = False) -> FastAPI:
     app.router.route_class = Guarded
     app.state.node = node
     data = (current, historical, technical, features, derivatives, macro, onchain, texts, sentiment, models)
-    for routes in (*data, coverage, evidence, quality, operations, catalog, exports, health, documents):
+    own = (coverage, evidence, quality, operations, catalog, exports)
+    for routes in (*data, *own, graphql, health, documents):
         routes.add(app, node)
 
     async def told(request: Request, error: Exception) -> Response:

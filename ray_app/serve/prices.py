@@ -41,6 +41,19 @@ class Wanted:
     market_cap: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the store has of some coins: `coins` are the price source's ids by asset id, `facts` are by these."""
+
+    assets: tuple[Asset, ...]
+    dataset: Dataset
+    coins: dict[str, str]
+    facts: dict[str, Fact]
+    rates: dict[str, Rate]
+    rate_age: timedelta
+    standing: Standing
+
+
 @dataclass(slots=True)
 class Kept:
     """An answer with how long it holds: by the monotonic clock, and by the node's (for its condition)."""
@@ -80,35 +93,53 @@ class CurrentPrices:
 
     async def read(self, wanted: Wanted, standing: Standing) -> Kept:
         """From the store. Raises Problem when none of the coins has a price."""
+        seen = await self.look(wanted, standing)
+        return self.tell(wanted, seen, await self.check(seen))
+
+    async def look(self, wanted: Wanted, standing: Standing) -> Seen:
+        """Read the newest prices, and the exchange rates they are told by."""
         at = standing.point.as_of
         dataset = await self._datasets.first(Price, at)
         coins = {asset.id: asset.ids.get(dataset.source, asset.id) for asset in wanted.assets}
         reading = self._parts.store.reading
         facts = await reading.latest(Price, dataset.name, sorted(coins.values()), standing.point)
-        if not facts and wanted.one:
-            raise Problem(
-                "DATA_NOT_AVAILABLE",
-                f"no price of {wanted.assets[0].id} is in the store (at that time)",
-                {"symbol": wanted.assets[0].symbol, "dataset": dataset.name},
-            )
         rates: dict[str, Rate] = {}
         rate_age = timedelta(0)
-        if set(wanted.currencies) - {USD}:
+        if (facts or not wanted.one) and set(wanted.currencies) - {USD}:
             source = await self._datasets.first(ExchangeRate, at)
             rates = dict(await newest_rates(reading, source, wanted.currencies, standing.point))
             rate_age = allowed_age(source.declared)
+        return Seen(wanted.assets, dataset, coins, facts, rates, rate_age, standing)
+
+    async def check(self, seen: Seen) -> Checked:
+        """Hold them against the closes of exchanges."""
+        reading, point = self._parts.store.reading, seen.standing.point
+        return await cross_check(reading, self._datasets, seen.dataset, seen.facts, seen.assets, point)
+
+    def row(self, asset: Asset, wanted: Wanted, seen: Seen) -> dict[str, Any]:
+        """One coin of those that were looked at. Raises Problem when it has no price."""
+        fact = seen.facts.get(seen.coins[asset.id])
+        if fact is None and wanted.one:
+            raise Problem(
+                "DATA_NOT_AVAILABLE",
+                f"no price of {asset.id} is in the store (at that time)",
+                {"symbol": asset.symbol, "dataset": seen.dataset.name},
+            )
+        return _row(asset, fact, wanted, seen.rates, seen.dataset, seen.standing)
+
+    def tell(self, wanted: Wanted, seen: Seen, checked: Checked) -> Kept:
+        """The answer about some of the coins that were looked at. Raises Problem when the one has no price."""
+        dataset, rates, rate_age, standing = seen.dataset, seen.rates, seen.rate_age, seen.standing
+        rows = [self.row(asset, wanted, seen) for asset in wanted.assets]
+        coins = {asset.id: seen.coins[asset.id] for asset in wanted.assets}
+        facts = {coin: seen.facts[coin] for coin in coins.values() if coin in seen.facts}
         allowed = allowed_age(dataset.declared)
         turns = [fact.cursor + allowed for fact in facts.values()] + [
             one.slot + rate_age for one in rates.values()
         ]
-        checked = await cross_check(reading, self._datasets, dataset, facts, wanted.assets, standing.point)
         changes = [fact.received_at for fact in facts.values()] + [one.received_at for one in rates.values()]
-        changes += checked.changes
+        changes += [change for asset in coins for change in checked.changes.get(asset, ())]
         as_of = standing.as_of(*changes, *(turn for turn in turns if turn <= standing.now))
-        rows = [
-            _row(asset, facts.get(coins[asset.id]), wanted, rates, dataset, standing)
-            for asset in wanted.assets
-        ]
         meta = _meta(dataset, wanted, facts, coins, rates, checked, standing, allowed, rate_age)
         answer = Answer(
             payload=rows[0] if wanted.one else {"data": rows},

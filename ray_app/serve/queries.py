@@ -47,12 +47,17 @@ def read_query(model: type[Q], request: HTTPConnection) -> Q:
     if len(names := [name for name, _ in pairs]) != len(set(names)):
         twice = sorted({name for name in names if names.count(name) > 1})
         raise invalid(f"given more than once: {', '.join(twice)}", parameters=twice)
+    return checked(model, dict(pairs))
+
+
+def checked(model: type[Q], given: dict[str, Any]) -> Q:
+    """What was given as the model. Raises Problem VALIDATION_ERROR."""
     try:
-        return model.model_validate(dict(pairs))
+        return model.model_validate(given)
     except ValidationError as error:
         known = ", ".join(model.model_fields) or "none"
         raise invalid(
-            f"the query is not valid; this route takes: {known}", errors=plain_errors(error.errors())
+            f"the query is not valid; this takes: {known}", errors=plain_errors(error.errors())
         ) from None
 
 

@@ -19,7 +19,8 @@ from ray_app.serve.node import Node
 from ray_app.serve.points import Standing
 from ray_app.serve.series import Series
 from ray_app.store.linked import KINDS
-from ray_app.store.scored import Scored, Scorer
+from ray_app.store.linked import Kind as TextKind
+from ray_app.store.scored import Mention, Scored, Scorer
 
 __all__ = ["SOURCES", "Found", "Sentiments", "model_told", "rounded", "text_told", "told", "why_none"]
 MOST = 50_000  # mentions that one answer reads of articles, and of posts
@@ -43,6 +44,21 @@ class Found:
         return model_told(self.models.get(kind))
 
 
+@dataclass(slots=True)
+class _Read:
+    """The mentions of one kind of texts; `kinds`: by data set, as what its texts count."""
+
+    record: TextKind
+    kinds: dict[str, Kind]
+    series: list[Series]
+    scorer: Scorer | None = None
+    mentions: list[Mention] = field(default_factory=list)
+
+    @property
+    def model(self) -> str:
+        return self.scorer.model if self.scorer is not None else ""
+
+
 class Sentiments:
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -51,27 +67,63 @@ class Sentiments:
         self, assets: Sequence[str], sources: Iterable[Kind], window: str, at: Standing, *, history: bool
     ) -> Found:
         """The texts of these sources about the assets, far enough back for the window that ends now."""
-        wanted, out = set(sources), Found()
+        read, out = await self._read(assets, sources, window, at, history=history), Found()
+        for one in read:
+            out.truncated |= len(one.mentions) == MOST
+            out.opinions += await asyncio.to_thread(opinions_of, one.mentions, one.kinds, one.model)
+        return _beside(out, read)
+
+    async def about_each(
+        self, assets: Sequence[str], sources: Sequence[Kind], window: str, at: Standing, *, history: bool
+    ) -> dict[str, Found]:
+        """The same for each of the assets by itself, read at once."""
+        read = await self._read(assets, sources, window, at, history=history)
+        if any(len(one.mentions) == MOST for one in read) and len(assets) > 1:
+            return {one: await self.about([one], sources, window, at, history=history) for one in assets}
+
+        def split() -> dict[str, Found]:
+            out = {asset: Found() for asset in assets}
+            for one in read:
+                mine: dict[str, list[Mention]] = {}
+                for mention in one.mentions:
+                    mine.setdefault(mention.asset, []).append(mention)
+                for asset, mentions in mine.items():
+                    out[asset].opinions += opinions_of(mentions, one.kinds, one.model)
+                    out[asset].truncated |= len(mentions) == MOST
+            return out
+
+        return {asset: _beside(found, read) for asset, found in (await asyncio.to_thread(split)).items()}
+
+    async def _read(
+        self, assets: Sequence[str], sources: Iterable[Kind], window: str, at: Standing, *, history: bool
+    ) -> list[_Read]:
+        wanted, out = set(sources), list[_Read]()
         length = WINDOWS[window] * (2 if history else 1)
         over = TimeRange(at.horizon - length, at.horizon + _INSTANT)
         for record in KINDS:
             kinds: dict[str, Kind] = {}
+            series: list[Series] = []
             for dataset in await self._node.datasets.of(record, at.point.as_of):
                 kind = kind_of(record, dataset.source)
                 if kind in wanted:
                     kinds[dataset.name] = kind
-                    out.series += [Series(dataset, feed) for feed in dataset.partitions]
-            if not kinds:
-                continue
-            scorer = await self._node.store.scores.served(record, at.point)
-            out.models |= dict.fromkeys(kinds.values(), scorer)
-            found = await self._node.store.opinions.mentioning(
-                assets, over, LINKER, record, list(kinds), MOST, at.point
+                    series += [Series(dataset, feed) for feed in dataset.partitions]
+            if kinds:
+                out.append(_Read(record, kinds, series))
+        scorers = await self._node.store.scores.all_served(at.point) if out else {}
+        for one in out:
+            one.scorer = scorers.get(one.record)
+            one.mentions = await self._node.store.opinions.mentioning(
+                assets, over, LINKER, one.scorer, list(one.kinds), MOST, at.point
             )
-            out.truncated |= len(found) == MOST
-            model = scorer.model if scorer is not None else ""
-            out.opinions += await asyncio.to_thread(opinions_of, found, kinds, model)
         return out
+
+
+def _beside(out: Found, read: Sequence[_Read]) -> Found:
+    for one in read:
+        out.series += one.series
+        out.models |= dict.fromkeys(one.kinds.values(), one.scorer)
+    return out
 
 
 def why_none(one: Aggregate | None, *, whole: bool) -> str | None:

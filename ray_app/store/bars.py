@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import repeat
 from typing import Any, cast
 
-from sqlalchemy import Select, TypeDecorator, func, select, type_coerce
+from sqlalchemy import Dialect, Select, TypeDecorator, func, select, type_coerce
 
 from ray_app.model.records import Bar
 from ray_app.model.timerange import TimeRange
@@ -31,27 +32,51 @@ class BarReading:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def ends(
+        self, stream: str, partitions: Sequence[str], over: TimeRange, at: Point = NOW
+    ) -> dict[str, tuple[datetime, datetime]]:
+        """The first and the last start in `over` of each series; those without a bar are absent."""
+        mine = (_BARS.c.series == series.c.id, _BARS.c.start >= over.start, _BARS.c.start < over.end)
+        first, last = (  # each looks at one end of the index, also where bounds leave out rows there
+            select(_BARS.c.start)
+            .where(*mine, *at.bounds(_BARS))
+            .order_by(order)
+            .limit(1)
+            .correlate(series)
+            .scalar_subquery()
+            for order in (_BARS.c.start.asc(), _BARS.c.start.desc())
+        )
+        query = select(series.c.partition, first, last).where(
+            series.c.stream == stream, series.c.partition.in_(partitions)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return {row[0]: (row[1], row[2]) for row in rows if row[1] is not None}
+
     async def newest(
         self, stream: str, partition: str, over: TimeRange, at: Point = NOW
     ) -> tuple[datetime, datetime] | None:
         """(start, end) of the last bar that starts in `over`; None when there is none."""
-        query = _of((_BARS.c.start, _BARS.c.end), stream, partition, over, at)
+        query = _of((_BARS.c.start, _BARS.c.end), stream, [partition], over, at)
         async with self._database.read() as connection:
             found = await connection.execute(query.order_by(_BARS.c.start.desc()).limit(1))
             row = found.one_or_none()
         return None if row is None else (row[0], row[1])
 
-    async def extent(self, stream: str, partition: str, over: TimeRange, at: Point = NOW) -> Extent:
-        """Of the bars that start in `over`, every revision counted."""
+    async def extents(
+        self, stream: str, partitions: Sequence[str], over: TimeRange, at: Point = NOW
+    ) -> dict[str, Extent]:
+        """Of the bars of each series that start in `over`, every revision counted."""
         what = (func.count(), func.min(_BARS.c.start), func.max(_BARS.c.received_at))
+        query = _of((series.c.partition, *what), stream, partitions, over, at).group_by(series.c.partition)
         async with self._database.read() as connection:
-            revisions, first, last = (await connection.execute(_of(what, stream, partition, over, at))).one()
-        return Extent(revisions, first, last)
+            found = {row[0]: Extent(*row[1:]) for row in await connection.execute(query)}
+        return {one: found.get(one, Extent(0, None, None)) for one in partitions}
 
     async def rows(
-        self, stream: str, partition: str, over: TimeRange, at: Point = NOW
-    ) -> tuple[list[tuple[Any, ...]], int]:
-        """COLUMNS of the bars that start in `over`, oldest first, each in its last passing revision.
+        self, stream: str, partitions: Sequence[str], over: TimeRange, at: Point = NOW
+    ) -> dict[str, tuple[list[tuple[Any, ...]], int]]:
+        """COLUMNS of the bars of each series that start in `over`, oldest first, each in its last passing revision.
 
         And how many revisions passed. They are decoded in a thread: years of hours would hold up the event loop.
         """
@@ -63,23 +88,36 @@ class BarReading:
                 type_coerce(one, kind.load_dialect_impl(dialect))
                 for one, kind in zip(columns, kinds, strict=True)
             ]
-            query = _of(stored, stream, partition, over, at).order_by(_BARS.c.start, _BARS.c.revision)
-            found = (await connection.execute(query)).all()
+            query = _of((series.c.partition, *stored), stream, partitions, over, at)
+            found = (await connection.execute(query.order_by(_BARS.c.start, _BARS.c.revision))).all()
 
-        def decoded() -> list[tuple[Any, ...]]:
-            last = {row[0]: row for row in found}
-            return [
-                tuple(kind.process_result_value(x, dialect) for kind, x in zip(kinds, row, strict=True))
-                for row in last.values()
-            ]
+        def decoded() -> dict[str, tuple[list[tuple[Any, ...]], int]]:
+            last: dict[str, dict[Any, Sequence[Any]]] = {one: {} for one in partitions}
+            revisions = dict.fromkeys(partitions, 0)
+            for partition, *row in found:
+                last[partition][row[0]] = row
+                revisions[partition] += 1
+            return {
+                one: (
+                    [tuple(map(_decode, kinds, row, repeat(dialect))) for row in mine.values()],
+                    revisions[one],
+                )
+                for one, mine in last.items()
+            }
 
-        return await asyncio.to_thread(decoded), len(found)
+        return await asyncio.to_thread(decoded)
 
 
-def _of(what: Sequence[Any], stream: str, partition: str, over: TimeRange, at: Point) -> Select[Any]:
+def _decode(kind: TypeDecorator[Any], value: Any, dialect: Dialect) -> Any:
+    return kind.process_result_value(value, dialect)
+
+
+def _of(
+    what: Sequence[Any], stream: str, partitions: Sequence[str], over: TimeRange, at: Point
+) -> Select[Any]:
     return (
         select(*what)
         .join_from(_BARS, series, _BARS.c.series == series.c.id)
-        .where(series.c.stream == stream, series.c.partition == partition)
+        .where(series.c.stream == stream, series.c.partition.in_(partitions))
         .where(_BARS.c.start >= over.start, _BARS.c.start < over.end, *at.bounds(_BARS))
     )

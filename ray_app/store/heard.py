@@ -91,7 +91,7 @@ class Hearing:
                     one.links.append(revisions[place])
                 if row["asset"] in wanted:
                     revisions[place].assets[row["asset"]] = row["confidence"]
-            scorer = await served(connection, kind, at)
+            scorer = (await served(connection, at)).get(kind)
             if scorer is None:
                 return list(out.values())
             said = (

@@ -6,10 +6,9 @@ from sqlalchemy import and_, func, select
 
 from ray_app.model.timerange import TimeRange
 from ray_app.store.engine import Database
-from ray_app.store.linked import Kind, bounds, place_columns, same_link, same_text, text_id
+from ray_app.store.linked import bounds, place_columns, same_link, same_text, text_id
 from ray_app.store.reading import NOW, Point
-from ray_app.store.scored import Mention
-from ray_app.store.scores import served
+from ray_app.store.scored import Mention, Scorer
 from ray_app.store.tables import mentions, series, text_links, text_scores
 
 
@@ -22,14 +21,15 @@ class Opinions:
         assets: Sequence[str] | None,
         over: TimeRange,
         linker: str,
-        kind: Kind,
+        scorer: Scorer | None,
         streams: Sequence[str],
         most: int,
         at: Point = NOW,
     ) -> list[Mention]:
         """The newest `most` mentions of these assets (None: of all) by texts of these streams with a time in `over`.
 
-        Of a text that speaks of several, one for each. What the text said later than `at` does not show.
+        Of a text that speaks of several, one for each. What the text said later than `at` does not show. The
+        scores of `scorer` are shown, of None none.
         """
         later, last = text_links.alias("later"), text_scores.alias("last")
         replaced = (
@@ -39,7 +39,6 @@ class Opinions:
             .exists()
         )
         async with self._database.read() as connection:
-            scorer = await served(connection, kind, at)
             digest = "" if scorer is None else scorer.digest
             newest = (
                 select(func.max(last.c.revision))

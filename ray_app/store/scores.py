@@ -20,6 +20,7 @@ from ray_app.model.texts import Post
 from ray_app.store import leases
 from ray_app.store.engine import Database
 from ray_app.store.linked import (
+    KINDS,
     LONGEST,
     Kind,
     TextId,
@@ -63,7 +64,7 @@ class Scores:
         async with self._database.write() as connection:
             await leases.check(connection, lease)
             await _alone(connection)
-            last = await served(connection, kind, NOW)
+            last = (await served(connection, NOW)).get(kind)
             if last is None or last.digest != scorer.digest:
                 row = {"record": kind.__name__, "model": scorer.model, "digest": scorer.digest}
                 made = insert(scorers).values(**row, identity=scorer.identity, configured_at=now())
@@ -71,8 +72,12 @@ class Scores:
 
     async def served(self, kind: Kind, at: Point = NOW) -> Scorer | None:
         """The model whose scores are shown: the one configured last (by then); None if there was none."""
+        return (await self.all_served(at)).get(kind)
+
+    async def all_served(self, at: Point = NOW) -> dict[Kind, Scorer]:
+        """The same for every kind of text that has one."""
         async with self._database.read() as connection:
-            return await served(connection, kind, at)
+            return await served(connection, at)
 
     async def unscored(
         self,
@@ -224,7 +229,7 @@ class Scores:
         """What the served model says of each of these texts, of the last revision first; unscored ones are absent."""
         wanted, out = list(dict.fromkeys(ids)), dict[TextId, list[Scored]]()
         async with self._database.read() as connection:
-            scorer = await served(connection, kind, at)
+            scorer = (await served(connection, at)).get(kind)
             if scorer is None:
                 return {}
             for first in range(0, len(wanted), AT_ONCE):
@@ -252,15 +257,13 @@ async def _alone(connection: AsyncConnection) -> None:
     await connection.execute(select(node.c.value).where(node.c.name == "kind").with_for_update())
 
 
-async def served(connection: AsyncConnection, kind: Kind, at: Point) -> Scorer | None:
-    """The model that was configured last (by then)."""
-    query = select(scorers.c.model, scorers.c.digest, scorers.c.identity).where(
-        scorers.c.record == kind.__name__
-    )
+async def served(connection: AsyncConnection, at: Point) -> dict[Kind, Scorer]:
+    """By kind of text the model that was configured last (by then)."""
+    query = select(scorers.c.record, scorers.c.model, scorers.c.digest, scorers.c.identity)
     if at.as_of is not None:
         query = query.where(scorers.c.configured_at <= at.as_of)
-    found = (await connection.execute(query.order_by(scorers.c.id.desc()).limit(1))).one_or_none()
-    return None if found is None else Scorer(*found)
+    last = {row[0]: Scorer(*row[1:]) for row in await connection.execute(query.order_by(scorers.c.id))}
+    return {kind: last[kind.__name__] for kind in KINDS if kind.__name__ in last}
 
 
 async def _latest(

@@ -372,7 +372,7 @@ async def test_a_bar_that_arrives_between_two_looks_is_in_the_answer(
     rows = walk(600)
     await stored(exchange, rows, at(minutes=1))
     exchange.clock.set(at(minutes=10))
-    look, looks = exchange.store.bars.extent, 0
+    look, looks = exchange.store.bars.extents, 0
 
     async def looked(*args: Any) -> Any:
         nonlocal looks
@@ -383,7 +383,7 @@ async def test_a_bar_that_arrives_between_two_looks_is_in_the_answer(
             await stored(exchange, [(rows[-1][0], revised)], at(minutes=5))
         return found
 
-    monkeypatch.setattr(exchange.store.bars, "extent", looked)
+    monkeypatch.setattr(exchange.store.bars, "extents", looked)
     body = await exchange.get(PATH, indicators="sma_10")
     assert body["candle"]["close"] == float(rows[-1][1][3] - Decimal("0.001"))
     assert (body["meta"]["as_of"], looks) == ("2026-11-23T00:05:00.000Z", 2)

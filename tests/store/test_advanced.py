@@ -193,7 +193,7 @@ async def test_an_opinion_is_never_the_served_score(node: Open):
     assert await node.store.scores.served(Article) == SERVED
     assert await node.store.scores.scores_of([place("a")], Article) == {}
     over = TimeRange(T0 - DAY, T0 + DAY)
-    (one,) = await node.store.opinions.mentioning(["bitcoin"], over, RULES, Article, [NEWS], 9)
+    (one,) = await node.store.opinions.mentioning(["bitcoin"], over, RULES, SERVED, [NEWS], 9)
     assert one.score is None
 
 

@@ -223,8 +223,8 @@ async def linked(node: Open, at: datetime, **assets: tuple[str, ...]) -> None:
 
 
 async def about(node: Open, kind: Kind, *assets: str, at: Point = NOW, most: int = 9) -> list[Mention]:
-    ask = node.store.opinions.mentioning
-    return await ask(assets, AROUND, "rules", kind, STREAMS[kind], most, at)
+    ask, scorer = node.store.opinions.mentioning, await node.store.scores.served(kind, at)
+    return await ask(assets, AROUND, "rules", scorer, STREAMS[kind], most, at)
 
 
 async def test_mentions_come_with_what_was_said_by_then(node: Open):

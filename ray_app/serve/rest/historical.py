@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from ray_app.model.timerange import TimeRange, ceil, floor
 from ray_app.process.bars import Candle
-from ray_app.serve.candles import Chosen, choose, history
+from ray_app.serve.candles import Chosen, candle_row, choose, history
 from ray_app.serve.conversion import USD
 from ray_app.serve.datasets import check_licence
 from ray_app.serve.door import key_of
@@ -160,17 +160,3 @@ def _shown(candles: list[Candle], page: Page) -> tuple[list[Candle], bool]:
     if page.limit is None or len(rest) <= page.limit:
         return rest, False
     return rest[: page.limit], True
-
-
-def candle_row(candle: Candle) -> dict[str, object]:
-    """One candle as JSON types."""
-    return {
-        "timestamp": candle.start,
-        "end": candle.end,
-        "open": candle.open,
-        "high": candle.high,
-        "low": candle.low,
-        "close": candle.close,
-        "volume": candle.volume,
-        "complete": candle.complete,
-    }

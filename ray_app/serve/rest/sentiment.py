@@ -1,6 +1,7 @@
 """GET /api/v1/sentiment/{crypto,stock}/{symbol} and /market: what many texts say, as one number."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -30,6 +31,7 @@ from ray_app.serve.routes import get
 from ray_app.serve.sentiment import SOURCES, Found, Sentiments, rounded, told
 from ray_app.serve.series import Row, Series, answer, known, newest
 from ray_app.serve.texts import Texts
+from ray_app.serve.wire import Answer
 
 OUTDATED = timedelta(days=2)  # an index of a day is not that of now any more
 FEAR_AND_GREED = "fear_greed"
@@ -52,22 +54,18 @@ def add(app: FastAPI, node: Node) -> None:
     async def of_asset(kind: str, symbol: str, request: Request) -> Response:
         query = read_query(SentimentQuery, request)
         at = to_the_minute(await node.standing(query))
-        about = _coin(node, symbol, at) if kind == "crypto" else _stock(texts, symbol)
-        sources = _sources(query.sources)
-        found = await sentiments.about([about["id"]], sources, _window(query.timeframe), at, history=True)
-        _check(found.series)
-        whole = _whole(request, found)
-        made, past = await asyncio.to_thread(_worked_out, found, query.timeframe, at.horizon)
+        about = coin(node, symbol, at) if kind == "crypto" else stock(texts, symbol)
+        sources, window = sources_named(query.sources), window_named(query.timeframe)
+        found = await sentiments.about([about["id"]], sources, window, at, history=True)
+        check(found.series)
+        whole = is_whole(found, internal=key_of(request.scope).internal)
+        made, past = await asyncio.to_thread(_worked_out, found, window, at.horizon)
 
         def payload() -> dict[str, Any]:
-            out = about | _overall(made, found, query.timeframe, whole=whole)
+            out = about | overall(made, found, window, whole=whole)
             if query.include_breakdown:
-                out["breakdown"] = {
-                    one: _part(made.breakdown.get(one), whole=whole) | {"model": found.model(one)}
-                    for one in sources
-                }
-            points = [{"end": end, **told(one, whole=whole), "sample_size": one.stories} for end, one in past]
-            return out | {"history": points, "formula": FORMULA}
+                out["breakdown"] = breakdown(made, found, sources, whole=whole)
+            return out | {"history": points(past, whole=whole), "formula": FORMULA}
 
         done = await answer(node, at, found.series, [], payload)
         done.observed = found.observed(at.horizon)
@@ -76,36 +74,8 @@ def add(app: FastAPI, node: Node) -> None:
     async def of_market(request: Request) -> Response:
         query = read_query(MarketQuery, request)
         at = to_the_minute(await node.standing(query))
-        sources, window = _sources(query.sources), _window(query.timeframe)
-        coins = [asset.id for asset in node.registry.assets]
-        every: dict[str, Found] = {}
-        parts: dict[str, Sentiment] = {}
-        for name, assets in (("crypto", coins), ("stock", sorted(texts.stocks))):
-            found = every[name] = await sentiments.about(assets, sources, window, at, history=False)
-            parts[name] = await asyncio.to_thread(sentiment, found.opinions, window, at.horizon)
-        mood = await _mood(node, at)
-        series = list({one.place: one for found in every.values() for one in found.series}.values())
-        _check([*series, *(one for one, _ in mood)])
-
-        def payload() -> dict[str, Any]:
-            wholes = {name: _whole(request, found) for name, found in every.items()}
-            crypto, stock = (
-                _overall(parts[name], every[name], window, whole=wholes[name]) for name in ("crypto", "stock")
-            )
-            sides = {"crypto": crypto, "stock": stock}
-            scores = {name: side["overall_sentiment"]["score"] for name, side in sides.items()}
-            index = _index(mood, at)
-            return {
-                "timeframe": window,
-                **sides,
-                "crypto_minus_stock": _difference(scores["crypto"], scores["stock"]),
-                "fear_and_greed": index,
-                "risk_appetite": _appetite(scores["crypto"], scores["stock"], index["value"]),
-                "formula": FORMULA,
-            }
-
-        also = [row[0] for row in mood]
-        done = await answer(node, at, [*series, *also], mood, payload)
+        internal = key_of(request.scope).internal
+        done = await market_told(node, texts, sentiments, query, at, internal=internal)
         return done.response(request, node.clock.now())
 
     for kind, what in (("crypto", "coin"), ("stock", "stock")):
@@ -120,19 +90,54 @@ def add(app: FastAPI, node: Node) -> None:
     )  # fmt: skip
 
 
-def _coin(node: Node, symbol: str, at: Standing) -> dict[str, Any]:
+async def market_told(
+    node: Node, texts: Texts, sentiments: Sentiments, query: MarketQuery, at: Standing, *, internal: bool
+) -> Answer:
+    """All coins against all stocks; `at` is a whole minute."""
+    sources, window = sources_named(query.sources), window_named(query.timeframe)
+    coins = [asset.id for asset in node.registry.assets]
+    every: dict[str, Found] = {}
+    parts: dict[str, Sentiment] = {}
+    for name, assets in (("crypto", coins), ("stock", sorted(texts.stocks))):
+        found = every[name] = await sentiments.about(assets, sources, window, at, history=False)
+        parts[name] = await asyncio.to_thread(sentiment, found.opinions, window, at.horizon)
+    mood = await _mood(node, at)
+    series = list({one.place: one for found in every.values() for one in found.series}.values())
+    check([*series, *(one for one, _ in mood)])
+
+    def payload() -> dict[str, Any]:
+        sides = {
+            name: overall(parts[name], found, window, whole=is_whole(found, internal=internal))
+            for name, found in every.items()
+        }
+        scores = {name: side["overall_sentiment"]["score"] for name, side in sides.items()}
+        index = _index(mood, at)
+        return {
+            "timeframe": window,
+            **sides,
+            "crypto_minus_stock": _difference(scores["crypto"], scores["stock"]),
+            "fear_and_greed": index,
+            "risk_appetite": _appetite(scores["crypto"], scores["stock"], index["value"]),
+            "formula": FORMULA,
+        }
+
+    also = [row[0] for row in mood]
+    return await answer(node, at, [*series, *also], mood, payload)
+
+
+def coin(node: Node, symbol: str, at: Standing) -> dict[str, Any]:
     """Raises UnknownSymbol or AmbiguousSymbol."""
     asset = node.resolve(symbol, at.asked)
     return {"symbol": asset.symbol_at(at.asked), "id": asset.id, "name": asset.name}
 
 
-def _stock(texts: Texts, symbol: str) -> dict[str, Any]:
+def stock(texts: Texts, symbol: str) -> dict[str, Any]:
     """Raises UnknownSymbol."""
     ticker = texts.stock(symbol)
     return {"symbol": ticker, "id": ticker, "name": None}
 
 
-def _window(timeframe: str) -> str:
+def window_named(timeframe: str) -> str:
     if timeframe not in WINDOWS:
         raise Problem(
             "INVALID_TIMEFRAME",
@@ -142,7 +147,7 @@ def _window(timeframe: str) -> str:
     return timeframe
 
 
-def _sources(listed: str | None) -> list[Kind]:
+def sources_named(listed: str | None) -> list[Kind]:
     if listed is None:
         return list(SOURCES)
     names = {part.strip().lower() for part in listed.split(",")}
@@ -153,16 +158,14 @@ def _sources(listed: str | None) -> list[Kind]:
     return [one for one in SOURCES if one in names]
 
 
-def _check(series: list[Series]) -> None:
+def check(series: list[Series]) -> None:
     if not series:
         raise Problem("DATA_NOT_AVAILABLE", "nothing that tells a sentiment is collected here (at that time)")
 
 
-def _whole(request: Request, found: Found) -> bool:
+def is_whole(found: Found, *, internal: bool) -> bool:
     """Whether the key may have what single texts say."""
-    return key_of(request.scope).internal or not any(
-        one.dataset.restricts(one.partition) for one in found.series
-    )
+    return internal or not any(one.dataset.restricts(one.partition) for one in found.series)
 
 
 def _worked_out(
@@ -171,7 +174,7 @@ def _worked_out(
     return sentiment(found.opinions, window, end), history(found.opinions, window, end)
 
 
-def _overall(made: Sentiment, found: Found, window: str, *, whole: bool) -> dict[str, Any]:
+def overall(made: Sentiment, found: Found, window: str, *, whole: bool) -> dict[str, Any]:
     one = made.overall
     return {
         "timeframe": window,
@@ -184,6 +187,18 @@ def _overall(made: Sentiment, found: Found, window: str, *, whole: bool) -> dict
         "unscored": one.unscored,
         "truncated": found.truncated,
     }
+
+
+def breakdown(
+    made: Sentiment, found: Found, sources: Sequence[Kind], *, whole: bool
+) -> dict[str, dict[str, Any]]:
+    """What each source says by itself."""
+    return {one: _part(made.breakdown.get(one), whole=whole) | {"model": found.model(one)} for one in sources}
+
+
+def points(past: Sequence[tuple[datetime, Aggregate]], *, whole: bool) -> list[dict[str, Any]]:
+    """A history as JSON types."""
+    return [{"end": end, **told(one, whole=whole), "sample_size": one.stories} for end, one in past]
 
 
 def _part(one: Aggregate | None, *, whole: bool) -> dict[str, Any]:
