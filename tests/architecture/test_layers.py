@@ -52,7 +52,7 @@ ONLY_IN: dict[tuple[str, ...], set[str]] = {
         "client",
         "commands",  # asks the node that it started
     },
-    ("fastapi", "starlette", "strawberry"): {"serve", "simulator"},
+    ("fastapi", "starlette", "strawberry", "graphql"): {"serve", "simulator"},
     (
         "sqlalchemy",
         "alembic",

@@ -14,7 +14,7 @@ from ray_app.store.keys import SCOPES
 from tests.serve import filling
 from tests.serve.conftest import Running, at, client, routes
 
-OPEN = {"/health", "/ready", "/docs", "/openapi.json", "/asyncapi.json"}
+OPEN = {"/health", "/ready", "/docs", "/openapi.json", "/asyncapi.json", "/graphql/schema.graphql"}
 VALUES = {
     "symbol": "BTC",
     "series": "GDP",
@@ -71,6 +71,7 @@ async def test_the_routes_of_this_part_are_all_there(node: Running):
         "/api/v1/export",
         "/api/v1/export/" + VALUES["export"],
         "/api/v1/export/" + VALUES["export"] + "/files/manifest.json",
+        "/graphql",
     }
 
 

@@ -29,8 +29,13 @@ TRADED = Registry([listed(one, binance=PAIRS[one.id]) if one.id in PAIRS else on
 
 @pytest.fixture
 async def node(start: Start) -> Running:
-    """Three days of active addresses, a look at the mempool, value locked, gas without its key."""
     running = await start()
+    await filled(running)
+    return running
+
+
+async def filled(running: Running) -> None:
+    """Three days of active addresses, a look at the mempool, value locked, gas without its key."""
     for source in (coinmetrics.SOURCE, mempool.SOURCE, defillama.SOURCE):
         await declared(running, source)
     await declared(running, etherscan.SOURCE, missing="etherscan_key")
@@ -49,7 +54,6 @@ async def node(start: Start) -> Running:
     for chain in ("ethereum", "all"):
         await answered(running, defillama.SOURCE, "tvl", [f"{chain}.tvl"], tvl, locked, at(0, 3))
     running.clock.set(at(minutes=5))
-    return running
 
 
 def shown(body: Any) -> list[tuple[Any, ...]]:

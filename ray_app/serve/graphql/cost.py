@@ -83,8 +83,9 @@ def parsed(query: str) -> DocumentNode:
         if not isinstance(one, OperationDefinitionNode | FragmentDefinitionNode):
             continue
         shape = _shape(one.selection_set, fragments, known)
+        operation = isinstance(one, OperationDefinitionNode)
         for limit, most, found in (
-            ("depth", MOST_DEPTH, shape.depth),
+            ("depth", MOST_DEPTH, shape.depth if operation else 0),  # of a fragment, where it is used
             ("aliases", MOST_ALIASES, shape.aliases),
             ("nested fragments", MOST_NESTED, shape.nested),
         ):

@@ -40,7 +40,7 @@ class SeriesFields:
         return cast("MacroSeries", asking.connection(answer, **also))
 
     @field(
-        "On-chain metrics of an asset: the newest of each, or with start or end a range of them, newest first. Scope: read:onchain",
+        "On-chain metrics of an asset: the newest of each, or a range, newest first. Scope: read:onchain",
         size=rows,
     )
     async def onchain(

@@ -224,7 +224,7 @@ class FeatureValue:
 @strawberry.type(description="The features of one hour")
 class Features:
     timestamp: Time = strawberry.field(description="the end of the hour")
-    values: list[FeatureValue] = many(120)
+    values: list[FeatureValue] = many(200)
     data_quality_score: float | None
     candles: str
     made_at: Time

@@ -1,5 +1,6 @@
 """The schema, and what runs a query against it."""
 
+import sys
 from functools import cache
 
 import strawberry
@@ -33,3 +34,7 @@ def sdl() -> str:
 def core() -> GraphQLSchema:
     """As the library below knows it: our own checks stand between validating and running."""
     return schema()._schema
+
+
+if __name__ == "__main__":
+    sys.stdout.write(sdl())
