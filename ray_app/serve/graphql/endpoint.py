@@ -16,7 +16,6 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
-    OperationType,
     execute,
     get_operation_ast,
     validate,
@@ -97,10 +96,6 @@ def add(app: FastAPI, node: Node) -> None:
 async def run(asking: Asking, body: Body) -> ExecutionResult:
     """Check the query, then run it. Raises Problem where it is refused, Refused where it is not valid."""
     known, document, operation, variables = await asyncio.to_thread(_prepared, body)
-    if operation.operation is not OperationType.QUERY:
-        raise invalid(
-            "there are queries here; subscriptions are at /ws/graphql, and nothing is changed by GraphQL"
-        )
     check_cost(known, document, operation, variables)
     made = execute(
         known, document, {}, asking, body.variables or {}, body.operationName, hide_suggestions=False

@@ -81,7 +81,7 @@ async def test_a_restricted_licence_needs_an_internal_key(node: Running, monkeyp
     assert body["data"] == dict.fromkeys(fields)
     assert {one["extensions"]["code"] for one in body["errors"]} == {"LICENCE_RESTRICTED"}
     as_key(node, await node.new_key("read:prices", "read:technical", internal=True))
-    assert set((await data(node, query))) == set(fields)
+    assert set(await data(node, query)) == set(fields)
 
 
 async def test_both_points_in_time(node: Running):
