@@ -146,7 +146,7 @@ class Cutting:
         kind, wanted = await self._kind(part.dataset), set(part.series)
         scorer = await self._store.scores.served(kind, self._at)
         found = await self._store.opinions.mentioning(
-            self._mentioned, over, LINKER, kind, [part.dataset], MANY, self._at
+            self._mentioned, over, LINKER, scorer, [part.dataset], MANY, self._at
         )
         model = (None, None) if scorer is None else (scorer.model, scorer.digest)
         rows = [

@@ -14,7 +14,6 @@ import pytest
 from ray_app.model.records import FRACTION_DIGITS, WHOLE_DIGITS, Price
 from ray_app.model.series import FundingRate
 from ray_app.model.symbols import load_registry
-from ray_app.model.texts import Article, Post
 from ray_app.model.timerange import TimeRange
 from ray_app.process.features.catalogue import CATALOGUE
 from ray_app.process.linking import LINKER
@@ -175,8 +174,8 @@ async def test_articles_posts_and_their_sentiment(desk: Desk):
 
 async def _mentions(store: Store) -> int:
     over, mentioning = TimeRange(at(-24), at(24)), store.opinions.mentioning
-    articles = await mentioning(None, over, LINKER, Article, ["rss.articles"], 1000)
-    return len(articles) + len(await mentioning(None, over, LINKER, Post, ["reddit.posts"], 1000))
+    articles = await mentioning(None, over, LINKER, None, ["rss.articles"], 1000)
+    return len(articles) + len(await mentioning(None, over, LINKER, None, ["reddit.posts"], 1000))
 
 
 async def test_a_post_that_is_deleted_is_in_no_later_export(desk: Desk):

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 
 from tests.serve import test_macro, test_onchain, test_sentiment
@@ -21,10 +23,13 @@ async def full(start: Start) -> Running:
     for coin in ("bitcoin", "ethereum"):
         candles = [ohlc(n) if n != 7 else None for n in range(HOURS)]
         await running.fill.bars(coin, at(-HOURS), candles, at(minutes=1))
-    await running.store.vectors.declare(SET, NAMES, at(), 0, running.fill.lease)
+    await running.store.vectors.declare(SET, NAMES, at, 0, running.fill.lease)
     made = [row("bitcoin", at(-1), 1, at(seconds=10)), row("bitcoin", at(), 2, at(seconds=20))]
     await running.store.vectors.write(
-        SET, [*made, row("ethereum", at(), 3, at(seconds=20))], running.fill.lease
+        SET,
+        [*made, row("ethereum", at(), 3, at(seconds=20))],
+        partial(at, seconds=20),
+        running.fill.lease,
     )
     running.clock.set(at(minutes=6, seconds=30))
     every = await running.store.keys.list()

@@ -1,6 +1,7 @@
 """Keys, scopes, licences and points in time: as on the routes."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,9 @@ def as_key(node: Running, key: str) -> None:
 
 
 async def test_without_a_key_nothing_is_answered(node: Running):
+    bodies: tuple[Any, ...] = ({"query": PRICE}, {"query": "{ __typename }"}, [], None)
     async with client(node.app, None) as nobody:
-        for body in ({"query": PRICE}, {"query": "{ __typename }"}, [], None):
+        for body in bodies:
             answer = await nobody.post("/graphql", json=body)
             assert (answer.status_code, answer.json()["error"]["code"]) == (401, "INVALID_API_KEY")
     assert (await node.http.get("/graphql")).status_code == 405
