@@ -98,6 +98,7 @@ def ray_session() -> Iterator[Any]:
     ray.init(
         address="local",
         num_cpus=4,  # what tasks may claim together; they mostly wait, so a machine with 2 will do
+        labels={"pool": "tests"},  # as on a cluster; `crypto-data up` has none
         include_dashboard=False,
         object_store_memory=100 * 1024 * 1024,
         log_to_driver=False,

@@ -34,6 +34,7 @@ from ray_app.runtime.keeper import FarTurns
 from ray_app.runtime.linking import Linking
 from ray_app.runtime.measured import RayMeasured
 from ray_app.runtime.opening import Assigned, LeasedBooks, Node, Opening
+from ray_app.runtime.pool import beside_me
 from ray_app.runtime.rechecking import Rechecking
 from ray_app.runtime.relay import Relay
 from ray_app.runtime.scoring import Scoring
@@ -245,6 +246,5 @@ class CollectorActor:
 def start_collector(opening: Opening, shard: str, members: list[str]) -> Any:
     """A collector that lives as long as its maker and is restarted for ever."""
     actor = ray.remote(CollectorActor)
-    return actor.options(num_cpus=0.05, max_restarts=-1, max_task_retries=0, max_concurrency=100).remote(
-        opening, shard, members
-    )
+    options = {"num_cpus": 0.05, "max_restarts": -1, "max_task_retries": 0, "max_concurrency": 100}
+    return actor.options(**options, **beside_me()).remote(opening, shard, members)

@@ -16,6 +16,7 @@ from ray.exceptions import RayActorError
 from ray_app.connect.keeper import Keeper
 from ray_app.model.quota import Allowance, Priority, Refusal, Turn
 from ray_app.runtime.opening import NAMESPACE, Assigned, Node, Opening
+from ray_app.runtime.pool import beside_me
 
 LOOKUPS = 20  # a keeper that restarts is back within seconds
 Asked = tuple[int, datetime | None]  # a priority and a deadline
@@ -71,7 +72,7 @@ class KeeperActor:
 
 def start_keeper(opening: Opening, release: str) -> Any:
     """The release's keeper, made here or found; it lives as long as its maker."""
-    options = {"name": keeper_name(release), "namespace": NAMESPACE, "get_if_exists": True}
+    options = {"name": keeper_name(release), "namespace": NAMESPACE, "get_if_exists": True, **beside_me()}
     actor = ray.remote(KeeperActor)
     return actor.options(num_cpus=0, max_restarts=-1, max_concurrency=1000, **options).remote(opening)
 
