@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from ray_app.model.errors import NodeError
+from ray_app.model.errors import NodeError, WrongStore
 from ray_app.serve.node import Node
 
 PATIENCE = 2.0  # seconds for a part to answer
@@ -16,10 +16,14 @@ async def parts_down(node: Node) -> dict[str, str]:
         async with asyncio.timeout(PATIENCE):
             if await node.store.database.is_simulated() != node.parts.simulated:
                 out["store"] = "holds the other kind of data (simulated or real)"
+            elif newer := await node.store.database.newer():
+                out["migrations"] = newer  # what was there is still served; its collectors cannot start
     except TimeoutError:
         out["store"] = "did not answer in time"
     except NodeError as error:
-        out["store"] = type(error).__name__
+        # Without the address: /ready is open.
+        empty = "has no tables yet: a collector makes them at its start"
+        out["store"] = empty if isinstance(error, WrongStore) else type(error).__name__
     if node.redis is not None:
         try:
             async with asyncio.timeout(PATIENCE):

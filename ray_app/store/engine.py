@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,27 @@ class Database:
         if kind is None:
             raise WrongStore(f"{self.shown} is empty: start the node once (crypto-data up)")
         return bool(kind == "simulated")
+
+    async def newer(self) -> str:
+        """What a newer node made of the tables; "" where they are what this release knows. Raises StoreUnavailable."""
+        async with self.read() as connection:
+            there = await connection.run_sync(_version)
+        return "" if there is None or there in known_versions() else f"migrated to {there} by a newer release"
+
+
+@cache
+def known_versions() -> frozenset[str]:
+    """The migrations that this release has."""
+    from alembic.script import ScriptDirectory  # here, since few processes ask
+
+    return frozenset(one.revision for one in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608  # a constant
+    return found
 
 
 def _first_line(error: BaseException) -> str:

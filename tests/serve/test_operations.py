@@ -120,7 +120,7 @@ async def test_health_and_ready(node: Running):
         ready = await nobody.get("/ready")
         assert (ready.status_code, ready.json()) == (
             200,
-            {"status": "ready", "degraded": [], "release": "test"},
+            {"status": "ready", "degraded": [], "reasons": {}, "release": "test"},
         )
 
 

@@ -42,6 +42,7 @@ def add(app: FastAPI, node: Node) -> None:
         body = {
             "status": "degraded" if found else "ready",
             "degraded": sorted(found),
+            "reasons": found,
             "release": node.parts.release,
         }
         return Response(dumps(body), headers={"Cache-Control": "no-store"}, media_type=JSON)
@@ -88,7 +89,7 @@ def add(app: FastAPI, node: Node) -> None:
     )
     get(
         app, "/ready", ready, scope=None, summary="Readiness: 503 when a part that is needed is down",
-        example={"status": "degraded", "degraded": ["redis"], "release": "dev"},
+        example={"status": "degraded", "degraded": ["redis"], "reasons": {"redis": "..."}, "release": "dev"},
     )  # fmt: skip
     get(
         app,
