@@ -2,14 +2,18 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from ray_app.model.errors import NodeError
 from ray_app.settings import Settings
 
 DEMO_ARGUMENTS = ["--plan", "analyst"]
+NAMESPACE = "crypto-data-collection"
+INSIDE = f"http://data-api-gateway.{NAMESPACE}.svc.cluster.local:8000"
 
 
 def moment(text: str) -> datetime:
@@ -96,7 +100,35 @@ def parser() -> argparse.ArgumentParser:
     keys.add_parser("list", help="every key, without its secret")
     revoke = keys.add_parser("revoke", help="end a key within seconds")
     revoke.add_argument("id", help="the public id: cdk_ID_...")
+    on_clusters(commands)
     return root
+
+
+def on_clusters(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The arguments of deploy, validate and rollback."""
+    first = commands.add_parser(
+        "deploy", help="bring manifests to a cluster, wait until they answer, else go back"
+    )
+    first.add_argument("manifests", type=Path, help="a kustomize folder, or a file of rendered manifests")
+    first.add_argument("--image", help="registry/name:tag; the tag becomes the release")
+    first.add_argument(
+        "--dry-run", action="store_true", help="say what would change, and whether it would be taken"
+    )
+    first.add_argument("--force", action="store_true", help="take over fields that others have set")
+    second = commands.add_parser("rollback", help="go back to a release that ran before")
+    second.add_argument("--to", help="which one; default: the one before the present one")
+    second.add_argument("--namespace", default=NAMESPACE)
+    for one in (first, second):
+        one.add_argument("--context", help="of the kubeconfig")
+        one.add_argument(
+            "--url", default=INSIDE, help="where to look at it from outside, with CRYPTO_DATA_API_KEY"
+        )
+        one.add_argument("--timeout", type=float, default=1200.0, help="seconds until it must run (1200)")
+    third = commands.add_parser(
+        "validate", help="look at a running node as a user does, with CRYPTO_DATA_API_KEY"
+    )
+    third.add_argument("url", nargs="?", default=INSIDE)
+    third.add_argument("--release", help="which release must answer")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -106,6 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings.read()
         if args.command == "up":
             return up(settings, args)
+        if args.command in ("deploy", "rollback", "validate"):
+            return elsewhere(args)
         from ray_app.commands import operate
 
         return asyncio.run(operate.run(settings, args))
@@ -114,6 +148,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def elsewhere(args: argparse.Namespace) -> int:
+    """What is done to a node on a cluster, or asked of one at an address."""
+    from ray_app.commands import deploy
+
+    command = {"deploy": deploy.deploy, "rollback": deploy.back, "validate": deploy.validate}[args.command]
+    return command(args, os.environ.get("CRYPTO_DATA_API_KEY") or None, print)
 
 
 def up(settings: Settings, args: argparse.Namespace) -> int:

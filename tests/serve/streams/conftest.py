@@ -203,7 +203,7 @@ class Events:
 
 
 @asynccontextmanager
-async def served(app: Streams) -> AsyncIterator[int]:
+async def served(app: Any) -> AsyncIterator[int]:
     """On a port, by uvicorn with the settings that Serve gives it."""
     sock = socket.socket()
     if SEND_BUFFER is not None:
