@@ -73,8 +73,9 @@ class MariaDB(Server):
 
     named_by = MARIADB_URL
 
-    def __init__(self, folder: Path) -> None:
-        self.base = os.environ.get(MARIADB_URL, "")
+    def __init__(self, folder: Path, *options: str) -> None:
+        """`options`: more of the daemon's own; with any it is always one of ours."""
+        self.base = "" if options else os.environ.get(MARIADB_URL, "")
         if self.base:
             return
         daemon = program("mariadbd")
@@ -115,6 +116,7 @@ class MariaDB(Server):
                 "--performance-schema=OFF",
                 "--max-connections=100",
                 "--default-time-zone=-09:30",
+                *options,
             ],
             log,
             lambda: self.execute("SELECT 1"),
@@ -165,8 +167,9 @@ class Redis(Server):
 
     named_by = REDIS_URL
 
-    def __init__(self, folder: Path) -> None:
-        self.base = os.environ.get(REDIS_URL, "")
+    def __init__(self, folder: Path, **more: str | int | Path) -> None:
+        """`more`: further settings of the daemon; with any it is always one of ours."""
+        self.base = "" if more else os.environ.get(REDIS_URL, "")
         if self.base:
             return
         daemon = program("redis-server")
@@ -183,6 +186,7 @@ class Redis(Server):
             "daemonize": "no",
             "maxmemory": "64mb",
             "maxmemory-policy": "noeviction",
+            **more,
         }
         command = [daemon, *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
         self.process = Process("redis-server", command, folder / "server.log", self.ping)

@@ -90,8 +90,7 @@ class Deployment:
         before = self.past()
         try:
             self._apply([one for one, _ in changed])
-            self._until_it_runs()
-            self._until_nothing_is_missed(release)
+            self._until_it_answers(release)
         except KubeError as error:
             raise self._back(before, error) from None
         self._remember(release)
@@ -115,13 +114,13 @@ class Deployment:
         events = [one for one in self.cluster.list("v1", "Event", key.namespace) if _since(one, there)]
         return standing(there, pods, events)
 
-    def _until_it_runs(self) -> None:
-        """Raises NotRunning when the same thing has stood in the way for long, or the time is over."""
+    def _until_it_runs(self) -> bool:
+        """Whether it had to be waited for. Raises NotRunning when the same stood in the way for long, or at the end."""
         started, stuck_since, said = time.monotonic(), time.monotonic(), Standing(False)
         while True:
             now = self.standing()
             if now.running:
-                return
+                return bool(said.lines)
             if now.lines != said.lines:
                 for line in now.lines:
                     if line not in said.lines:
@@ -135,11 +134,18 @@ class Deployment:
                 raise NotRunning(f"it does not run after {self.patience.whole:.0f} s", *now.lines)
             time.sleep(self.patience.between)
 
-    def _until_nothing_is_missed(self, release: str) -> None:
-        """Raises NotRunning with what a user would miss still when everything has had time to come."""
-        started = time.monotonic()
-        while missing := self.look(release):
-            if time.monotonic() - started >= self.patience.settle:
+    def _until_it_answers(self, release: str) -> None:
+        """Raises NotRunning with what a user would miss still, when everything has had time to come.
+
+        An operator may see a change late: where the old release still answers, it is waited for again.
+        """
+        since: float | None = None
+        while True:
+            if self._until_it_runs() or since is None:
+                since = time.monotonic()
+            if not (missing := self.look(release)):
+                return
+            if time.monotonic() - since >= self.patience.settle:
                 raise NotRunning(*missing)
             time.sleep(self.patience.between)
 

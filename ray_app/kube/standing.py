@@ -13,6 +13,9 @@ from ray_app.kube.objects import Object, applications
 RUNNING = "RUNNING"
 ENDED_BADLY = ("DEPLOY_FAILED", "UNHEALTHY")
 NODE_LABEL = {"node-type": "cryptoai-data-collection"}
+REFUSED = ("ValidationFailed", "InitializingTimeout")  # why a RayService is not Ready, for good
+TROUBLE = ("Failed", "Invalid", "Evicted", "AutoscalerServiceAccountNotFound")  # how reasons of events begin
+TOLD_BY_PODS = ("Failed", "FailedScheduling")
 LABEL_COMMAND = "kubectl label node NODE node-type=cryptoai-data-collection"
 # What an application or a pod says -> what to do. The first that fits counts.
 HINTS = (
@@ -64,6 +67,10 @@ def standing(service: Object, pods: Sequence[Object], events: Sequence[Object]) 
     """How the RayService stands, and its pods of the cluster that is being made."""
     status = service.get("status") or {}
     pending = status.get("pendingServiceStatus") or {}
+    conditions = {one["type"]: one for one in status.get("conditions") or ()}
+    ready = conditions.get("Ready", {})
+    if ready.get("reason") in REFUSED:  # KubeRay looks no further, and observes no generation
+        return Standing(False, broken=(f"KubeRay: {ready['reason']}: {ready.get('message', '')}",))
     if status.get("observedGeneration", 0) < service["metadata"].get("generation", 1):
         return Standing(
             False, ("KubeRay has not looked at it yet: does the operator run, and watch this namespace?",)
@@ -78,9 +85,7 @@ def standing(service: Object, pods: Sequence[Object], events: Sequence[Object]) 
             broken.append(f"application {name} is {state}: {message}{hint(message)}")
         elif state != RUNNING:
             waiting.append(f"application {name} is {state}")
-    conditions = {one["type"]: one for one in status.get("conditions") or ()}
     broken += list(_of_events(events))
-    ready = conditions.get("Ready", {})
     upgrading = conditions.get("UpgradeInProgress", {}).get("status") == "True" or bool(
         pending.get("rayClusterName")
     )
@@ -136,7 +141,7 @@ def _placed(message: str) -> str:
 def _of_container(one: Object) -> str:
     state = one.get("state") or {}
     waiting, last = state.get("waiting") or {}, (one.get("lastState") or {}).get("terminated") or {}
-    reason, message = waiting.get("reason", ""), waiting.get("message", "")
+    reason, message = str(waiting.get("reason", "")), str(waiting.get("message", ""))
     if reason in ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"):
         why = f"image {one.get('image', '')} cannot be had ({message or reason})"
         return f"{why} -> is the tag right and pushed, and may the node pull it?"
@@ -156,10 +161,8 @@ def _of_container(one: Object) -> str:
 def _of_events(events: Sequence[Object]) -> Iterator[str]:
     """Warnings that no pod can tell: pods that could not be made, volumes that could not be mounted."""
     for one in events:
-        if one.get("type") != "Warning" or one.get("reason") not in (
-            "FailedCreate", "FailedToCreateHeadPod", "FailedToCreateWorkerPod", "FailedMount", "FailedAttachVolume",
-            "InvalidRaySpec", "InvalidRayServiceSpec", "InvalidRayClusterSpec", "Evicted",
-        ):  # fmt: skip
+        reason = one.get("reason") or ""
+        if one.get("type") != "Warning" or not reason.startswith(TROUBLE) or reason in TOLD_BY_PODS:
             continue
         message, about = one.get("message", ""), one.get("involvedObject") or {}
         extra = hint(message)

@@ -43,7 +43,7 @@ class Api:
         found: Object = self.http.get(f"{operator.SERVICES}/crypto-data").json()
         return found
 
-    def everything(self) -> dict[str, Any]:
+    def everything(self) -> dict[tuple[str, str], Any]:
         """Specs and data of all there is, for comparing before and after."""
         out = {}
         if self.fake is not None:

@@ -114,7 +114,7 @@ class FakeApi:
         if old is not None and {**old, "metadata": _plain(old)} == {**one, "metadata": _plain(one)}:
             return old
         self.version += 1
-        before = (
+        before: Object = (
             old["metadata"]
             if old
             else {"uid": str(uuid.uuid4()), "creationTimestamp": CREATED, "generation": 0}
@@ -401,6 +401,7 @@ class Handler(BaseHTTPRequestHandler):
         url, api = urlsplit(self.path), self.server.api
         text = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         params, warning = dict(parse_qsl(url.query)), ""
+        code: int
         with self.server.turn:
             api.requests.append((self.command, url.path, params))
             try:

@@ -217,8 +217,7 @@ def test_an_upgrade_is_over_when_the_new_cluster_has_the_requests(running: Api):
     def say(line: str) -> None:
         said.append(line)
         if line == "the new cluster has no requests yet":  # now it gets them
-            running.operator.script = operator.well
-            running.operator.again()
+            then(running, operator.well)
 
     running.operator.script = lambda service: operator.pending(service, {"gateway": {"status": "DEPLOYING"}})
     one = running.deployment(newer())
@@ -226,6 +225,48 @@ def test_an_upgrade_is_over_when_the_new_cluster_has_the_requests(running: Api):
     assert one.run() == "0.2.0"
     assert "application gateway is DEPLOYING" in said
     assert "application models is NOT_STARTED" in said
+
+
+@pytest.mark.parametrize("reason", ["ValidationFailed", "InitializingTimeout"])
+def test_what_the_operator_refuses_is_told(running: Api, reason: str):
+    def script(service: Object) -> operator.Outcome:
+        outcome = operator.well(service)
+        if operator.release(service) != "0.1.0":
+            outcome["status"]["conditions"][0] |= {
+                "status": "False",
+                "reason": reason,
+                "message": "no such thing",
+            }
+        return outcome
+
+    running.operator.script = script
+    with pytest.raises(NotRunning, match=f"KubeRay: {reason}: no such thing"):
+        running.deployment(newer()).run()
+    assert operator.release(running.service()) == "0.1.0"
+
+
+def then(api: Api, script: operator.Script) -> None:
+    api.operator.script = script
+    api.operator.again()
+
+
+def test_an_operator_that_sees_it_late_is_waited_for(running: Api):
+    looks: list[str] = []
+
+    def look(release: str) -> list[str]:
+        looks.append(release)
+        if len(looks) == 1:  # only now it begins
+            then(running, operator.pending)
+        return ["release 0.1.0 answers"] if len(looks) < 3 else []
+
+    def say(line: str) -> None:
+        if line == "the new cluster has no requests yet":
+            then(running, operator.well)
+
+    one = running.deployment(newer(), look)
+    one.say, one.patience = say, QUICK.__class__(whole=10.0, stuck=0.15, between=0.05, settle=5.0)
+    assert one.run() == "0.2.0"
+    assert len(looks) == 3
 
 
 def test_a_first_release_that_fails_is_left_to_be_looked_at(api: Api):

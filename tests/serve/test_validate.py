@@ -53,7 +53,11 @@ async def whole(start: Start) -> AsyncIterator[Whole]:
         await report(running, name, **moments)
     running.clock.set(at(minutes=28))
     parts = running.node.parts
-    ways = {"/ws": build_sockets(parts), "/api/v1/stream": build_events(parts), "/": running.app}
+    ways: dict[str, Any] = {
+        "/ws": build_sockets(parts),
+        "/api/v1/stream": build_events(parts),
+        "/": running.app,
+    }
 
     async def proxy(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
