@@ -32,8 +32,10 @@ Place = tuple[str, str, str, str]  # group, plural, namespace, name
 class Refusal(Exception):
     def __init__(self, code: int, reason: str, message: str, details: Object | None = None) -> None:
         super().__init__(message)
-        self.body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message,
-                     "reason": reason, **({"details": details} if details else {}), "code": code}  # fmt: skip
+        self.body: Object = {
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message,
+            "reason": reason, **({"details": details} if details else {}), "code": code,
+        }  # fmt: skip
 
 
 @dataclass
@@ -408,7 +410,7 @@ class Handler(BaseHTTPRequestHandler):
                 asked = self._asked(url.path, params, text)
                 code, body, warning = api.answer(asked)
             except Refusal as refusal:
-                code, body = refusal.body["code"], refusal.body
+                code, body = int(refusal.body["code"]), refusal.body
             sent = json.dumps(body).encode()
         self.send_response(code)
         self.send_header("Content-Type", "application/json")

@@ -15,15 +15,12 @@ from tests.kuberay.manifests import NAMESPACE, Object, all_pods, cluster_of, gro
 
 CLUSTER_WIDE = {"Namespace", "PriorityClass", "ClusterRole", "ClusterRoleBinding"}
 QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?")
-SCALE: dict[str, int | Decimal] = {
-    "": 1,
+SCALE: dict[str, Decimal] = {
+    "": Decimal(1),
     "m": Decimal("0.001"),
-    "k": 10**3,
-    "M": 10**6,
-    "G": 10**9,
-    "T": 10**12,
-    "P": 10**15,
-} | {f"{unit}i": 1024 ** (n + 1) for n, unit in enumerate("KMGTP")}
+    **{unit: Decimal(1000 ** (n + 1)) for n, unit in enumerate("kMGTP")},
+    **{f"{unit}i": Decimal(1024 ** (n + 1)) for n, unit in enumerate("KMGTP")},
+}
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 TAINT = {"key": "dedicated", "value": "cryptoai-data-collection"}
 TABOO = {"secrets", "pods/exec", "pods/attach", "serviceaccounts/token", "impersonate", "escalate", "bind"}

@@ -196,6 +196,7 @@ def test_what_does_not_run_is_told_and_what_ran_before_runs_again(running: Api, 
     with pytest.raises(NotRunning) as caught:
         running.deployment(newer()).run()
     assert expected in str(caught.value)
+    assert "it does not run after" not in str(caught.value)  # not waited for to the end
     assert str(caught.value).endswith("went back to 0.1.0, which runs")
     assert running.service()["spec"] == before
     assert [one.release for one in records(running.cluster, NAMESPACE)] == ["0.1.0"]
@@ -225,6 +226,22 @@ def test_an_upgrade_is_over_when_the_new_cluster_has_the_requests(running: Api):
     assert one.run() == "0.2.0"
     assert "application gateway is DEPLOYING" in said
     assert "application models is NOT_STARTED" in said
+
+
+def test_applications_that_run_without_the_requests_are_not_enough(running: Api):
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if line == "the new cluster has no requests yet":
+            then(running, operator.well)
+
+    everywhere = {name: {"status": "RUNNING"} for name in operator.names(running.service())}
+    running.operator.script = lambda service: operator.pending(service, everywhere)
+    one = running.deployment(newer())
+    one.say = say
+    assert one.run() == "0.2.0"
+    assert said[-1] == "the new cluster has no requests yet"
 
 
 @pytest.mark.parametrize("reason", ["ValidationFailed", "InitializingTimeout"])

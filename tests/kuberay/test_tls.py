@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -76,8 +77,8 @@ async def test_mysql_without_tls_or_with_another_authority(
 async def test_redis_over_tls(certificates: Path, tmp_path: Path):
     port = free_port()
     files = {"tls-cert-file": "server.crt", "tls-key-file": "server.key", "tls-ca-cert-file": "ca.crt"}
-    server = Redis(tmp_path, **{"tls-port": port, "tls-auth-clients": "no"},
-                   **{name: certificates / file for name, file in files.items()})  # fmt: skip
+    options: dict[str, Any] = {name: certificates / file for name, file in files.items()}
+    server = Redis(tmp_path, **options, **{"tls-port": port, "tls-auth-clients": "no"})
     try:
         password = urlsplit(server.base).password
         address = f"rediss://:{password}@127.0.0.1:{port}/1?ssl_ca_certs="
