@@ -78,7 +78,8 @@ async def test_redis_over_tls(certificates: Path, tmp_path: Path):
     port = free_port()
     files = {"tls-cert-file": "server.crt", "tls-key-file": "server.key", "tls-ca-cert-file": "ca.crt"}
     options: dict[str, Any] = {name: certificates / file for name, file in files.items()}
-    server = Redis(tmp_path, **options, **{"tls-port": port, "tls-auth-clients": "no"})
+    options |= {"tls-port": port, "tls-auth-clients": "no"}
+    server = Redis(tmp_path, **options)
     try:
         password = urlsplit(server.base).password
         address = f"rediss://:{password}@127.0.0.1:{port}/1?ssl_ca_certs="
