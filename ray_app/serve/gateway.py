@@ -30,6 +30,7 @@ from ray_app.serve.rest import (
     models,
     onchain,
     operations,
+    page,
     quality,
     sentiment,
     technical,
@@ -67,7 +68,7 @@ def build_app(parts: Parts, *, owned: bool = False) -> FastAPI:
     app.state.node = node
     data = (current, historical, technical, features, derivatives, macro, onchain, texts, sentiment, models)
     own = (coverage, evidence, quality, operations, catalog, exports)
-    for routes in (*data, *own, graphql, health, documents):
+    for routes in (*data, *own, graphql, health, documents, page):
         routes.add(app, node)
 
     async def told(request: Request, error: Exception) -> Response:

@@ -56,9 +56,11 @@ def get(
     query: type[BaseModel] = Nothing,
     example: Any = None,
     media_type: str = "application/json",
+    listed: bool = True,
 ) -> None:
-    """Add a GET route. `scope`: one of SCOPES, ANY, or None for an open route."""
-    _add(app, "GET", path, handler, scope, summary, {"parameters": parameters(query)}, example, media_type)
+    """Add a GET route. `scope`: one of SCOPES, ANY, or None for an open route; `listed`: in the documents."""
+    extra = {"parameters": parameters(query)}
+    _add(app, "GET", path, handler, scope, summary, extra, example, media_type, listed=listed)
 
 
 def post(
@@ -89,6 +91,8 @@ def _add(
     example: Any,
     media_type: str,
     status: int = 200,
+    *,
+    listed: bool = True,
 ) -> None:
     if scope is not None:
         extra |= {NEEDS: scope, "security": [{"key": []}]}
@@ -102,5 +106,6 @@ def _add(
         response_class=Response,
         openapi_extra=extra,
         status_code=status,
+        include_in_schema=listed,
         responses={status: {"description": "as in the example", "content": content}},
     )

@@ -14,7 +14,10 @@ from ray_app.store.keys import SCOPES
 from tests.serve import filling
 from tests.serve.conftest import Running, at, client, routes
 
-OPEN = {"/health", "/ready", "/docs", "/openapi.json", "/asyncapi.json", "/graphql/schema.graphql"}
+OPEN = {
+    "/", "/assets/any/page.js", "/health", "/ready", "/docs", "/openapi.json", "/asyncapi.json",
+    "/graphql/schema.graphql",
+}  # fmt: skip
 VALUES = {
     "symbol": "BTC",
     "series": "GDP",
@@ -22,6 +25,8 @@ VALUES = {
     "job": "heal-1",
     "export": "5f0c1d2e3a4b5c6d7e8f9a0b",
     "name": "manifest.json",
+    "version": "any",
+    "file": "page.js",
 }
 
 
@@ -29,7 +34,7 @@ def paths(node: Running) -> dict[str, str | None]:
     """Every route of the application with the scope it needs."""
     out = {}
     for route in routes(node):
-        path = route.path.replace("{record_id:path}", "{record_id}")
+        path = route.path.replace(":path}", "}")
         out[path.format(**VALUES)] = (route.openapi_extra or {}).get(NEEDS)
     return out
 

@@ -66,7 +66,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         }
         parts["schemas"] = {"Error": _error()}
         for route in app.routes:  # FastAPI leaves null out, and in an example null is something to know
-            if isinstance(route, APIRoute):
+            if isinstance(route, APIRoute) and route.include_in_schema:
                 for method in route.methods or ():
                     status = route.status_code or 200
                     shown = made["paths"][route.path_format][method.lower()]["responses"][str(status)]
