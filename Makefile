@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CODE := $(wildcard ray_app jobs tests benchmarks)
 
-.PHONY: help setup demo run check format test test-fast servers bench soak kills train-sentiment clean
+.PHONY: help setup demo run check format test test-fast servers bench soak kills screenshots train-sentiment clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,7 +57,7 @@ test: setup servers ## The whole test suite, against real servers
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-fast: setup ## Tests that need no server and take no time
-	$(BIN)/python -m pytest -q -m 'not slow and not mariadb and not redis and not ray'
+	$(BIN)/python -m pytest -q -m 'not slow and not mariadb and not redis and not ray and not chromium'
 
 servers: ## Install the servers that the tests talk to, if they are missing
 	@bash tests/install_servers.sh
@@ -71,6 +71,9 @@ soak: setup ## Thirty simulated days over every source with faults and kills, th
 
 kills: setup ## Kill processes of a node while clients read its streams: each gets every event once (KILLS=200, CLIENTS=100)
 	$(BIN)/python -m tests.kills --kills $(or $(KILLS),200) --clients $(or $(CLIENTS),100) --seed $(or $(SEED),1)
+
+screenshots: setup servers ## Take the README's pictures of the page anew, into docs/images
+	$(BIN)/python -m tests.page
 
 train-sentiment: setup ## Train the embedded model's head on labelled files (SETS="a.csv b.txt", OUT=head.json)
 	@[ -n "$(SETS)" ] && [ -n "$(OUT)" ] || { echo 'train-sentiment: say SETS="labelled files" OUT=head.json' >&2; exit 1; }

@@ -29,6 +29,7 @@ MARKS = {
     "mariadb": "mariadb",
     "redis_server": "redis",
     "ray_session": "ray",
+    "browser": "chromium",
 }
 database_numbers = itertools.count(1)
 

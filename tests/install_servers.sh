@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs the real servers that the tests talk to: MariaDB, Redis, Prometheus and its Alertmanager, from Debian's
-# or Ubuntu's packages. Does nothing if they are there or named by the environment. Starts no service: the tests
-# start their own.
+# Installs what the tests talk to: MariaDB, Redis, Prometheus, its Alertmanager, and Chromium for the page, from Debian's
+# or Ubuntu's packages. Does nothing if all are there or, of databases, named by the environment. Starts no service:
+# the tests start their own.
 set -euo pipefail
 
 PATH="$PATH:/usr/sbin:/usr/local/sbin"
@@ -15,6 +15,9 @@ fi
 command -v promtool >/dev/null || packages+=(prometheus)
 command -v prometheus-alertmanager >/dev/null || command -v alertmanager >/dev/null \
   || packages+=(prometheus-alertmanager)
+if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then
+  packages+=(chromium)
+fi
 if [ ${#packages[@]} -eq 0 ]; then
   echo "servers: nothing to install"
   exit 0
@@ -23,7 +26,7 @@ fi
 explain() {
   echo "servers: missing ${packages[*]}; $1." >&2
   echo "  Debian, Ubuntu: sudo apt-get install --no-install-recommends ${packages[*]}" >&2
-  echo "  macOS:          brew install mariadb redis prometheus alertmanager" >&2
+  echo "  macOS:          brew install mariadb redis prometheus alertmanager; Chromium in PATH as chromium" >&2
   echo "  or name running ones of the first two: CRYPTO_DATA_TEST_MARIADB_URL, CRYPTO_DATA_TEST_REDIS_URL" >&2
   exit 1
 }

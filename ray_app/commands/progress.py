@@ -57,7 +57,8 @@ class Progress:
         self._finish()
         took = time.monotonic() - self._began
         kind = "simulated data" if started.simulated else "real upstreams"
-        say(f"\nThe node serves after {took:.1f} s ({kind}).\n  API        {started.address}/docs")
+        say(f"\nThe node serves after {took:.1f} s ({kind}).\n  page       {started.address}/")
+        say(f"  API        {started.address}/docs")
         say(f"  dashboard  {started.dashboard} (token: ray get-auth-token)")
         if started.key:
             say(f"  API key    {started.key}")

@@ -51,8 +51,8 @@ COINS = {  # id: ticker, price, market cap, 24 h in percent
     "uniswap": ("UNI", 8.442, 5.3e9, 2.19),
 }
 MISSING = {  # hours before START
-    "BTC-USD": range(190, 193), "ADA-USD": range(700, 745), "DOGE-USD": (*range(300, 330), 31), "XRP-USD": range(1500, 1560),
-    "LINK-USD": range(80, 86),
+    "BTC-USD": range(190, 193), "ADA-USD": range(700, 745), "DOGE-USD": (*range(300, 330), 31),
+    "XRP-USD": range(1500, 1560), "LINK-USD": range(80, 86),
 }  # fmt: skip
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script> Bitcoin"
 HEADLINES = (
@@ -63,9 +63,10 @@ HEADLINES = (
     ("Bitcoin slips as the dollar gains", -0.47), ("Treasury firm buys more bitcoin", 0.58),
 )  # fmt: skip
 MACRO: Mapping[str, tuple[str, float, float, int]] = {  # stream, first value, step in percent, days between
-    "DGS10": ("macro_daily", 4.2, 1.1, 7), "T10YIE": ("macro_daily", 2.3, 1.0, 7), "DTWEXBGS": ("macro_daily", 121.0, 0.4, 7),
-    "CPIAUCSL": ("macro", 289.0, 0.25, 30), "UNRATE": ("macro", 4.1, 1.6, 30), "M2SL": ("macro", 20_800.0, 0.3, 30),
-    "FEDFUNDS": ("macro", 4.6, 1.9, 30), "GDP": ("macro", 26_900.0, 1.1, 91),
+    "DGS10": ("macro_daily", 4.2, 1.1, 7), "T10YIE": ("macro_daily", 2.3, 1.0, 7),
+    "DTWEXBGS": ("macro_daily", 121.0, 0.4, 7), "CPIAUCSL": ("macro", 289.0, 0.25, 30),
+    "UNRATE": ("macro", 4.1, 1.6, 30), "M2SL": ("macro", 20_800.0, 0.3, 30), "FEDFUNDS": ("macro", 4.6, 1.9, 30),
+    "GDP": ("macro", 26_900.0, 1.1, 91),
 }  # fmt: skip
 CHAIN: Mapping[str, tuple[str, float, float]] = {  # stream, value, step in percent
     "btc.hash_rate": ("mining", 8.1e20, 0.9), "btc.difficulty": ("mining", 1.21e14, 0.2),
@@ -208,7 +209,13 @@ async def _candles(running: Running, pair: str, last: float, change: float, hour
         start = START - (hours - n) * HOUR
         high, low = max(closes[n : n + 2]), min(closes[n : n + 2])
         reach = np.abs(random.standard_normal(2)) * 0.0022
-        numbers = (closes[n], high * (1 + reach[0]), low * (1 - reach[1]), closes[n + 1], random.lognormal(5, 0.6))
+        numbers = (
+            closes[n],
+            high * (1 + reach[0]),
+            low * (1 - reach[1]),
+            closes[n + 1],
+            random.lognormal(5, 0.6),
+        )
         if hours - n in MISSING.get(pair, ()):
             continue
         opened, top, bottom, closed, volume = (Decimal(f"{one:.8g}") for one in numbers)
@@ -235,7 +242,9 @@ async def _texts(running: Running, *, hostile: bool) -> None:
     said: dict[str, tuple[str, str]] = {}
     found = []
     random = np.random.default_rng(7)
-    hours = sorted(float(x) for x in np.concatenate([random.uniform(0.2, 24, 40), random.uniform(24, 500, 60)]))
+    hours = sorted(
+        float(x) for x in np.concatenate([random.uniform(0.2, 24, 40), random.uniform(24, 500, 60)])
+    )
     for n, back in enumerate(hours):
         title, lean = HEADLINES[n % len(HEADLINES)] if n != 1 or not hostile else (HOSTILE, -0.2)
         feed = FEEDS[n % 3]

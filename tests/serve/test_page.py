@@ -19,7 +19,14 @@ LIBRARY = "lightweight-charts/lightweight-charts.standalone.production.mjs"
 def test_every_file_of_the_page_is_served():
     there = {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*") if path.is_file()}
     assert set(Assets(FOLDER).names) == there
-    assert {INDEX, "page.js", "page.css", LIBRARY, "lightweight-charts/LICENSE", "lightweight-charts/NOTICE"} <= there
+    assert {
+        INDEX,
+        "page.js",
+        "page.css",
+        LIBRARY,
+        "lightweight-charts/LICENSE",
+        "lightweight-charts/NOTICE",
+    } <= there
 
 
 async def test_the_page_needs_no_key_and_nothing_from_elsewhere(node: Running):
@@ -95,7 +102,15 @@ def test_a_new_text_has_a_new_version(tmp_path: Path):
 def test_what_we_wrote_keeps_to_the_policy(path: Path):
     text = path.read_text()
     assert len(text.splitlines()) <= LINES["ray_app"]
-    for banned in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "style="):
+    for banned in (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "Function(",
+        "style=",
+    ):
         assert banned not in text, banned
     addresses = set(re.findall(r"https?://[^\s\"'`<>)]+", text)) - {"http://www.w3.org/2000/svg"}
     assert addresses <= {"https://www.tradingview.com/"}

@@ -30,13 +30,10 @@ TYPES = {
     "svg": "image/svg+xml",
 }
 PLAIN = "text/plain; charset=utf-8"  # of licences
-POLICY = "; ".join(
-    (
-        "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'", "connect-src 'self'",
-        "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
-        "require-trusted-types-for 'script'", "trusted-types 'none'",
-    )
-)  # fmt: skip
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
 GUARDS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -93,13 +90,17 @@ class Assets:
 def _files(folder: Traversable, below: str) -> list[tuple[str, bytes]]:
     found: list[tuple[str, bytes]] = []
     for one in folder.iterdir():
-        found += _files(one, f"{below}{one.name}/") if one.is_dir() else [(below + one.name, one.read_bytes())]
+        found += (
+            _files(one, f"{below}{one.name}/") if one.is_dir() else [(below + one.name, one.read_bytes())]
+        )
     return found
 
 
 def _asset(name: str, body: bytes) -> Asset:
     media_type = TYPES.get(name.rpartition(".")[2], PLAIN)
-    return Asset(body, gzip.compress(body, mtime=0), media_type, b'"' + sha256(body).hexdigest()[:32].encode() + b'"')
+    return Asset(
+        body, gzip.compress(body, mtime=0), media_type, b'"' + sha256(body).hexdigest()[:32].encode() + b'"'
+    )
 
 
 def add(app: FastAPI, node: Node) -> None:  # noqa: ARG001 - a part's form
