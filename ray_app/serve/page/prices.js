@@ -32,9 +32,10 @@ export class Prices {
     byId("find").addEventListener("input", () => this.#find(), { signal: api.signal });
   }
 
-  /** Load the coins, then follow them. */
-  async start() {
-    await this.panel.run();
+  start = () => this.panel.run();
+
+  /** From the first answer on; what is told before it has no row yet. */
+  #follow() {
     follow(this.api, "/api/v1/stream/prices", (message) => this.#message(message), (state, why) => this.#state(state, why));
     const poll = setInterval(() => !this.#live && !document.hidden && this.panel.run(), POLL * 1000);
     this.api.signal.addEventListener("abort", () => clearInterval(poll));
@@ -49,9 +50,11 @@ export class Prices {
     const asked = this.#symbols.map((one) => one.id).join(",");
     const { data, meta } = await this.api.get("/api/v1/prices/current", { symbols: asked });
     if (late()) return meta;
-    if (!this.#rows.size) this.#build();
+    const first = !this.#rows.size;
+    if (first) this.#build();
     for (const one of data) this.#rows.get(one.id)?.show(ofRest(one), false);
     this.#order(data);
+    if (first) this.#follow();
     return { ...meta, age_seconds: null };
   }
 
