@@ -132,7 +132,7 @@ async def test_a_price_changes_on_screen_when_a_new_one_is_committed(opened: Ope
         "the stream told it"
     )
     await expect(one.page.locator("tr[data-coin=bitcoin] td.c4")).to_have_text("1.00M")
-    await expect(one.page.locator("tr[data-coin=bitcoin] td.c5")).to_have_text("–"), "not known is not 0"
+    await expect(one.page.locator("tr[data-coin=bitcoin] td.c5")).to_have_text("–")  # not known is not 0
 
 
 async def test_without_a_stream_it_asks_and_says_so(opened: Open, node: World):

@@ -8,16 +8,28 @@ const EVERY = 60; // seconds
 const ORDER = ["dead", "refused", "missing", "degraded", "pending", "not_started", "collecting", "waiting", "available"];
 
 export class Collectors {
+  #timer = null;
+
   constructor(api) {
+    this.api = api;
+    api.signal.addEventListener("abort", () => clearTimeout(this.#timer));
     this.panel = new Panel(api, "collectors", (asked, late) => this.#load(asked, late), EVERY);
   }
 
-  start = () => this.panel.run();
+  start() {
+    this.panel.run();
+    this.#look();
+  }
+
+  /** How the node is, also while the table is out of sight; what is wrong with asking is told there. */
+  async #look() {
+    if (!document.hidden) await this.api.get("/api/v1/health").then(whole, () => null);
+    if (!this.api.signal.aborted) this.#timer = setTimeout(() => this.#look(), EVERY * 1000);
+  }
 
   async #load(api, late) {
     const [{ data, meta }, health] = await Promise.all([api.get("/api/v1/stats/collectors"), api.get("/api/v1/health")]);
     if (late()) return meta;
-    whole(health);
     const reasons = new Map(health.datasets.map((one) => [one.dataset, one.reasons]));
     const worst = (one) => Math.min(ORDER.indexOf(one.state), ORDER.indexOf(one.condition)) + (one.not_configured ? 50 : 0);
     const rows = [...data].sort((one, other) => worst(one) - worst(other) || one.dataset.localeCompare(other.dataset)).map((one) => row(one, reasons.get(one.dataset) ?? [], api));
