@@ -132,7 +132,7 @@ async def world(folder: Path, days: int = 40, *, pictures: bool = False) -> Asyn
         running = Running(store, Filler(store, lease), clock, app, key, http)
         await _fill(running, days, pictures=pictures)
         together = Together(app, build_events(parts))
-        port = await stack.enter_async_context(served(together))  # type: ignore[arg-type]  # an application like another
+        port = await stack.enter_async_context(served(together))
         yield World(running, f"http://127.0.0.1:{port}", key, together)
 
 

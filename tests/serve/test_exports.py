@@ -274,6 +274,7 @@ async def test_a_coin_is_exported_only_over_the_time_in_which_a_series_was_it(st
         for n, (name, moment) in enumerate((name, moment) for name in ids for moment in moments)
     ]
     await had(running, COINGECKO, "prices", told, moments[1])
+    running.clock.set(datetime(2026, 11, 23, 0, 1, tzinfo=UTC))  # what is declared by a moment stays so
     await declared(
         running,
         binance_futures.SOURCE,
