@@ -24,7 +24,10 @@ def frame_of(row: type[BaseModel], rows: Sequence[BaseModel], *, exact: bool = F
         if exact and kind is Decimal:
             columns.append(_exact(name, values))
         else:
-            columns.append(pl.Series(name, [_plain(one) for one in values], dtype=_dtype(kind)))
+            dtype = _dtype(kind)
+            as_it_is = dtype != pl.String() or kind is str
+            told = [_plain(one) if as_it_is else _text(one) for one in values]
+            columns.append(pl.Series(name, told, dtype=dtype))
     return pl.DataFrame(columns)
 
 
@@ -86,9 +89,14 @@ def _plain(value: Any) -> Any:
             return {about.alias or name: _plain(getattr(value, name)) for name, about in fields}
         case list() | tuple():
             return [_plain(one) for one in value]
-        case dict():
-            return json.dumps(value, default=str)
     return value
+
+
+def _text(value: Any) -> str | None:
+    """What is of no one kind; objects as JSON."""
+    if isinstance(value, dict | list):
+        return json.dumps(value, default=str)
+    return None if value is None else str(value)
 
 
 def _exact(name: str, values: list[Any]) -> "pl.Series":

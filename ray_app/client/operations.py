@@ -189,7 +189,7 @@ class Quota(Row):
     scope: str
     allowance: QuotaAllowance
     limit_in_force: int
-    learned: bool
+    learned: int | None
     month: str
     used: int
     left: int | None

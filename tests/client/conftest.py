@@ -6,15 +6,28 @@ import httpx
 import pytest
 
 from ray_app.client import AsyncClient
-from tests.serve.conftest import Running, node, start, store  # noqa: F401  # three are fixtures
+from tests.client.filled import TRADED, everything
+from tests.serve.conftest import Running, node, start, store  # noqa: F401  # fixtures but the first
 from tests.serve.streams.conftest import served, streams  # noqa: F401  # one is a fixture
+from tests.serve.test_models import Here
+
+
+@pytest.fixture
+async def full(start) -> Running:  # noqa: F811  # the fixture
+    """A gateway with models over a store with something of everything."""
+    return await everything(await start(registry=TRADED, models=Here()))
+
+
+def in_process(running: Running, **options) -> AsyncClient:
+    """A client of the gateway without a network."""
+    http = httpx.AsyncClient(transport=httpx.ASGITransport(running.app))
+    return AsyncClient("http://node", options.pop("key", running.key), http=http, **options)
 
 
 @pytest.fixture
 async def client(node: Running) -> AsyncIterator[AsyncClient]:  # noqa: F811  # the fixture
-    """Of the gateway over the test's store, with a key to everything."""
-    http = httpx.AsyncClient(transport=httpx.ASGITransport(node.app))
-    async with AsyncClient("http://node", node.key, http=http) as made:
+    """Of a gateway over a store in which nothing is collected, with a key to everything."""
+    async with in_process(node) as made:
         yield made
 
 
