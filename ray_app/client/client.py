@@ -7,8 +7,10 @@ import httpx
 
 from ray_app.client.asking import Patience
 from ray_app.client.drivers import Allowance, Awaiting, Blocking, timeout
-from ray_app.client.groups import FeatureRoutes, Prices, SentimentRoutes, SeriesRoutes, TextRoutes
-from ray_app.client.operating import Catalog, Operations
+from ray_app.client.groups.exports import Exports
+from ray_app.client.groups.market import FeatureRoutes, Prices, SeriesRoutes
+from ray_app.client.groups.operations import Catalog, Operations
+from ray_app.client.groups.texts import SentimentRoutes, TextRoutes
 from ray_app.client.routes import D
 
 SECONDS = 30.0  # without a byte, after which an answer counts as lost
@@ -24,6 +26,7 @@ class Node(SeriesRoutes[D]):
         self.news = TextRoutes(driver)
         self.sentiment = SentimentRoutes(driver)
         self.catalog = Catalog(driver)
+        self.exports = Exports(driver)
         self.operations = Operations(driver)
 
     @property

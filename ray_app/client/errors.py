@@ -19,7 +19,8 @@
     │   └── ServerFailed        tell the operator the `request_id`
     ├── Unreachable         no answer: the network, or nobody listens there
     ├── Unreadable          an answer that is not the node's: a proxy's page, or a node of another age
-    ├── ExportFailed        the node could not make the export: `reason`
+    ├── ExportFailed        the node could not make the export: `reason`; ask for it again
+    ├── ExportUnfinished    wait longer for the export
     └── Damaged             a file does not have its checksum, also when fetched anew
 
 The client has already waited and tried again where that helps before one of these is raised. Every argument goes
@@ -164,6 +165,17 @@ class ExportFailed(ClientError):
         return f"export {self.export}: {self.reason}"
 
 
+class ExportUnfinished(ClientError):
+    """It goes on at the node: `client.exports.wait(export)`."""
+
+    def __init__(self, export: str, state: str, seconds: float) -> None:
+        Exception.__init__(self, export, state, seconds)
+        self.export, self.state, self.seconds = export, state, seconds
+
+    def __str__(self) -> str:
+        return f"export {self.export} is {self.state} after {self.seconds:.0f} s"
+
+
 class Damaged(ClientError):
     def __init__(self, file: str, detail: str) -> None:
         Exception.__init__(self, file, detail)
@@ -188,6 +200,7 @@ BY_CODE: dict[str, type[ApiError]] = {
     "VALIDATION_ERROR": InvalidRequest,
     "DATA_NOT_AVAILABLE": NotAvailable,
     "PAYLOAD_TOO_LARGE": TooLarge,
+    "RANGE_NOT_SATISFIABLE": InvalidRequest,
     "SERVICE_UNAVAILABLE": ServerUnavailable,
     "INTERNAL_ERROR": ServerFailed,
 }

@@ -15,6 +15,7 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 from pydantic import ValidationError
 
+from ray_app.client.answers.events import Ack, Event, event_of
 from ray_app.client.asking import Patience, judged
 from ray_app.client.drivers import Awaiting, Blocking
 from ray_app.client.effects import Close, Open, Out, Read, Received, Request, Telling, Wait
@@ -27,7 +28,6 @@ from ray_app.client.errors import (
     Unreadable,
     refusal,
 )
-from ray_app.client.events import Ack, Event, event_of
 from ray_app.client.routes import Calls, Names, plain
 from ray_app.client.sse import Parser, TooLong
 

@@ -1,21 +1,24 @@
 """Clients of a gateway: in the same process, or over HTTP on a port."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from ray_app.client import AsyncClient
+from ray_app.store.export_files import ExportFiles
 from tests.client.filled import TRADED, everything
-from tests.serve.conftest import Running, node, start, store  # noqa: F401  # fixtures but the first
+from tests.serve.conftest import Running, Start, node, start, store  # noqa: F401  # three are fixtures
 from tests.serve.streams.conftest import served, streams  # noqa: F401  # one is a fixture
 from tests.serve.test_models import Here
 
 
 @pytest.fixture
-async def full(start) -> Running:  # noqa: F811  # the fixture
-    """A gateway with models over a store with something of everything."""
-    return await everything(await start(registry=TRADED, models=Here()))
+async def full(start: Start, tmp_path: Path) -> Running:  # noqa: F811  # the fixture
+    """A gateway with models and exports over a store with something of everything."""
+    files = ExportFiles(str(tmp_path / "exports"))
+    return await everything(await start(registry=TRADED, models=Here(), exports=files))
 
 
 def in_process(running: Running, **options) -> AsyncClient:

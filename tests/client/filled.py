@@ -1,6 +1,7 @@
 """A store with something of everything, so that every route has an answer."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 from ray_app.model.series import MoodIndex
 from ray_app.model.source import Quota
@@ -24,7 +25,7 @@ TRADED = Registry([listed(one, **BTC) if one.id == "bitcoin" else one for one in
 async def everything(node: Running) -> Running:
     """It is half past three in the morning of the first day; the key may have everything."""
     await node.fill.declare()
-    for n in range(0, 42):
+    for n in range(0, 42, 3):
         numbers = {coin: f"{100 * (place + 1) + n}.25" for place, coin in enumerate(COINS)}
         await node.fill.prices(at(minutes=5 * n), numbers)
     for n in range(4):
@@ -42,7 +43,7 @@ async def everything(node: Running) -> Running:
     await test_sentiment.ready(node)
     await test_macro.filled(node)
     await declared(node, alternative.SOURCE)
-    mood = MoodIndex(index="fear_greed", day=START, value=40, label="Fear")
+    mood = MoodIndex(index="fear_greed", day=START, value=Decimal(40), label="Fear")
     await had(node, alternative.SOURCE, "fear_greed", [mood], at(minutes=1))
     await declared(node, mempool.SOURCE)
     waiting = {"count": 41234, "vsize": 23456789, "total_fee": 1234567}

@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from ray_app.client.answers import Answer, Gap, JsonObject, Meta, Row, Rows, Told
+from ray_app.client.answers.answer import Answer, Gap, JsonObject, Meta, Row, Rows, Told
 
 
 class Alive(Told):

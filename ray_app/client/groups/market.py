@@ -1,7 +1,10 @@
-"""Every route of the node that gives data, as a method. What parameters mean is in the node's own documents (/docs)."""
+"""Prices, indicators, features and series, as methods. What parameters mean is in the node's own documents (/docs)."""
 
-from ray_app.client.events import NewsEvent, PriceEvent, SentimentEvent
-from ray_app.client.market import (
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ray_app.client.answers.events import PriceEvent
+from ray_app.client.answers.market import (
     Candle,
     Candles,
     ContractRow,
@@ -18,9 +21,15 @@ from ray_app.client.market import (
     Onchain,
     Technical,
 )
-from ray_app.client.routes import Calls, D, Moment, Names, get, paged, post
+from ray_app.client.effects import Plan
+from ray_app.client.exports import WITHIN
+from ray_app.client.groups.exports import exported
+from ray_app.client.pages import paged
+from ray_app.client.routes import Calls, D, Moment, Names, get, planned
 from ray_app.client.streams import Tells
-from ray_app.client.texts import MarketSentiment, Scores, Sentiment, Text, Texts
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class Prices(Calls[D]):
@@ -111,109 +120,66 @@ class FeatureRoutes(Calls[D]):
     ) -> None:
         """One coin's rows of the hours that end at `start` or later and before `end`, oldest first."""
 
-
-class TextRoutes(Calls[D]):
-    """News and posts, newest first."""
-
-    stream = Tells[NewsEvent]("news")
-
-    @paged("/api/v1/news/crypto/latest", Texts, Text)
-    def crypto(
+    @planned
+    def training_set(
         self,
+        symbols: Names | None,
+        start: Moment,
+        end: Moment | None = None,
         *,
-        symbol: str | None = None,
-        source: str | None = None,
-        since: Moment | None = None,
-        q: str | None = None,
-        limit: int | None = None,
-        cursor: str | None = None,
+        features: Names | None = None,
+        horizons: list[int] | None = None,
         as_of: Moment | None = None,
         known_by: Moment | None = None,
-    ) -> None:
-        """News on crypto, with the assets that they mention."""
+        folder: str | Path | None = None,
+        within: float = WITHIN,
+    ) -> "Plan[pl.DataFrame]":
+        """The rows of the hours in [start, end), each worked out from what could be known at its own hour.
 
-    @paged("/api/v1/news/stock/latest", Texts, Text)
-    def stock(
-        self,
-        *,
-        symbol: str | None = None,
-        source: str | None = None,
-        since: Moment | None = None,
-        q: str | None = None,
-        limit: int | None = None,
-        cursor: str | None = None,
-        as_of: Moment | None = None,
-        known_by: Moment | None = None,
-    ) -> None:
-        """News on stocks and the economy, filings too."""
-
-    @paged("/api/v1/social/latest", Texts, Text)
-    def social(
-        self,
-        *,
-        symbol: str | None = None,
-        source: str | None = None,
-        since: Moment | None = None,
-        q: str | None = None,
-        limit: int | None = None,
-        cursor: str | None = None,
-        as_of: Moment | None = None,
-        known_by: Moment | None = None,
-    ) -> None:
-        """Posts of social networks; what is deleted there is gone here."""
-
-
-class SentimentRoutes(Calls[D]):
-    stream = Tells[SentimentEvent]("sentiment")
-
-    @get("/api/v1/sentiment/crypto/{symbol}", Sentiment)
-    def crypto(
-        self,
-        symbol: str,
-        *,
-        timeframe: str | None = None,
-        sources: Names | None = None,
-        include_breakdown: bool | None = None,
-        as_of: Moment | None = None,
-        known_by: Moment | None = None,
-    ) -> None:
-        """What news and posts say about a coin."""
-
-    @get("/api/v1/sentiment/stock/{symbol}", Sentiment)
-    def stock(
-        self,
-        symbol: str,
-        *,
-        timeframe: str | None = None,
-        sources: Names | None = None,
-        include_breakdown: bool | None = None,
-        as_of: Moment | None = None,
-        known_by: Moment | None = None,
-    ) -> None:
-        """What news and posts say about a stock."""
-
-    @get("/api/v1/sentiment/market", MarketSentiment)
-    def market(
-        self,
-        *,
-        timeframe: str | None = None,
-        sources: Names | None = None,
-        as_of: Moment | None = None,
-        known_by: Moment | None = None,
-    ) -> None:
-        """Coins against stocks, fear and greed, risk appetite."""
-
-    @post("/api/v1/models/cryptobert", Scores)
-    def cryptobert(self, texts: Names) -> None:
-        """What CryptoBERT says of up to 64 texts of your own."""
-
-    @post("/api/v1/models/finbert", Scores)
-    def finbert(self, texts: Names) -> None:
-        """What FinBERT says of up to 64 texts of your own."""
+        `as_of` freezes it: asked for again it is the same, whatever was collected since. `symbols`: None for all.
+        `features`: names or groups. `horizons`: a label future_return_{n}h for each, so many hours ahead. It is made
+        as an export at the node, fetched and checked; with `folder` the files are kept there.
+        """
+        return (
+            yield from exported(
+                self._driver, what="training_set", symbols=symbols, start=start, end=end, features=features,
+                horizons=horizons, as_of=as_of, known_by=known_by, folder=folder, within=within,
+            )
+        )  # fmt: skip
 
 
 class SeriesRoutes(Calls[D]):
     """What a client has without a group."""
+
+    @planned
+    def export(
+        self,
+        what: str,
+        *,
+        datasets: Names | None = None,
+        symbols: Names | None = None,
+        series: Names | None = None,
+        interval: str | None = None,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        features: Names | None = None,
+        horizons: list[int] | None = None,
+        as_of: Moment | None = None,
+        known_by: Moment | None = None,
+        folder: str | Path | None = None,
+        within: float = WITHIN,
+    ) -> "Plan[pl.DataFrame]":
+        """Stored rows of one kind in bulk, as Parquet: asked for, waited for, fetched, checked, read.
+
+        Exact numbers are columns of text; cast those that you reckon with: `pl.col("close").cast(pl.Float64)`.
+        """
+        return (
+            yield from exported(
+                self._driver, what=what, datasets=datasets, symbols=symbols, series=series, interval=interval,
+                start=start, end=end, features=features, horizons=horizons, as_of=as_of, known_by=known_by,
+                folder=folder, within=within,
+            )
+        )  # fmt: skip
 
     @get("/api/v1/technical/{symbol}", Technical)
     def technical(

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from ray_app.client.answers import Row, Rows, Told
+from ray_app.client.answers.answer import Row, Rows, Told
 
 
 class Former(Told):

@@ -1,8 +1,16 @@
 """The routes about the node itself, as methods: how it is doing, what is missing, where a record came from."""
 
-from ray_app.client.answers import Gap
-from ray_app.client.catalog import CatalogSeries, Datasets, FeatureList, SeriesList, Sources, Symbol, Symbols
-from ray_app.client.operations import (
+from ray_app.client.answers.answer import Gap
+from ray_app.client.answers.catalog import (
+    CatalogSeries,
+    Datasets,
+    FeatureList,
+    SeriesList,
+    Sources,
+    Symbol,
+    Symbols,
+)
+from ray_app.client.answers.operations import (
     Alive,
     Backfill,
     Collectors,
@@ -17,7 +25,8 @@ from ray_app.client.operations import (
     Revision,
     Revisions,
 )
-from ray_app.client.routes import Calls, D, Moment, get, get_text, paged
+from ray_app.client.pages import paged
+from ray_app.client.routes import Calls, D, Moment, get, get_text
 
 
 class Operations(Calls[D]):

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from pydantic import Field
 
-from ray_app.client.answers import Answer, Meta, Row, Rows, Told
+from ray_app.client.answers.answer import Answer, Meta, Row, Rows, Told
 
 
 class CurrentRow(Row):
@@ -145,6 +145,7 @@ class FeatureRows(Rows[FeatureRow]):
     id: str
     name: str
     data: list[FeatureRow]
+    total_points: int
     feature_version: str
     feature_count: int
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import Field
 
-from ray_app.client.answers import JsonObject, Told
-from ray_app.client.texts import Mention, Mood
+from ray_app.client.answers.answer import JsonObject, Told
+from ray_app.client.answers.texts import Mention, Mood
 
 
 class Event(Told):

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from pydantic import Field
 
-from ray_app.client.answers import Answer, Rows, Told
-from ray_app.client.market import Known
+from ray_app.client.answers.answer import Answer, Rows, Told
+from ray_app.client.answers.market import Known
 
 
 class Model(Told):
