@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests talk to: MariaDB, Redis, Prometheus, its Alertmanager, and Chromium for the page, from Debian's
-# or Ubuntu's packages. Does nothing if all are there or, of databases, named by the environment. Starts no service:
+# Installs what the tests talk to: MariaDB, Redis, Prometheus, its Alertmanager, Chromium for the page, and Node
+# and curl for the client's examples, from Debian's or Ubuntu's packages. Does nothing if all are there or, of databases, named by the environment. Starts no service:
 # the tests start their own.
 set -euo pipefail
 
@@ -18,6 +18,11 @@ command -v prometheus-alertmanager >/dev/null || command -v alertmanager >/dev/n
 if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then
   packages+=(chromium)
 fi
+for program in node curl; do
+  if ! command -v "$program" >/dev/null; then
+    packages+=("${program/#node/nodejs}")
+  fi
+done
 if [ ${#packages[@]} -eq 0 ]; then
   echo "servers: nothing to install"
   exit 0
@@ -26,7 +31,7 @@ fi
 explain() {
   echo "servers: missing ${packages[*]}; $1." >&2
   echo "  Debian, Ubuntu: sudo apt-get install --no-install-recommends ${packages[*]}" >&2
-  echo "  macOS:          brew install mariadb redis prometheus alertmanager; Chromium in PATH as chromium" >&2
+  echo "  macOS:          brew install mariadb redis prometheus alertmanager node curl; Chromium in PATH as chromium" >&2
   echo "  or name running ones of the first two: CRYPTO_DATA_TEST_MARIADB_URL, CRYPTO_DATA_TEST_REDIS_URL" >&2
   exit 1
 }

@@ -9,6 +9,10 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
+from ray_app.client.errors import BY_CODE
+from ray_app.client.pages import Pages
+from ray_app.client.routes import planned
+from ray_app.client.streams import Tells
 from ray_app.model.series import Metric, Observation
 from ray_app.model.source import Plan, Source, Stream
 from ray_app.model.symbols import Registry, load_registry
@@ -29,12 +33,14 @@ from ray_app.sources.coingecko import SOURCE as COINGECKO
 from ray_app.store.tables import FACTS
 from tests.architecture.modules import REPO
 from tests.architecture.test_layers import EVERYTHING, MAY_IMPORT
+from tests.client.declared import declared
 
-README, OPERATE, ARCHITECTURE, SOURCES, DATA, INDICATORS, FEATURES, STREAMING, METRICS = (
+README, OPERATE, ARCHITECTURE, SOURCES, DATA, INDICATORS, FEATURES, STREAMING, METRICS, CLIENT = (
     REPO / name
     for name in (
         "README.md", "docs/operate.md", "docs/architecture.md", "docs/add-a-source.md", "docs/data.md",
         "docs/indicators.md", "docs/features.md", "docs/streams.md", "docs/metrics.md",
+        "docs/client.md",
     )
 )  # fmt: skip
 ENV_EXAMPLE = REPO / ".env.example"
@@ -347,6 +353,29 @@ def boards_table() -> str:
     return rows(("Dashboard", "Shows"), lines)
 
 
+def errors_of_client() -> str:
+    """The client's errors by the codes that they stand for, with what each has besides."""
+    codes: dict[type, list[str]] = {}
+    for code, kind in BY_CODE.items():
+        codes.setdefault(kind, []).append(f"`{code}`")
+    lines = []
+    for kind, mine in codes.items():
+        more = sorted(f"`{name}`" for name, one in vars(kind).items() if isinstance(one, property))
+        lines.append((f"`{kind.__name__}`", ", ".join(sorted(mine)), ", ".join(more)))
+    return rows(("Error", "When", "And"), lines)
+
+
+def methods_of_client() -> str:
+    """Every method of a client with the route that it asks."""
+    lines = []
+    for name, one in sorted(declared(), key=lambda line: ("." in line[0], line[0])):
+        what = (one.__doc__ or "").partition("\n")[0] if not isinstance(one, Tells) else "Events, as they are"
+        route = "several" if isinstance(one, planned) else f"`{getattr(one, 'method', 'GET')} {one.path}`"
+        pages = "yes" if isinstance(one, Pages) else ""
+        lines.append((f"`{name}`", route, pages, what.rstrip(".")))
+    return rows(("Method", "Route", "Pages", "Gives"), lines)
+
+
 MADE: dict[tuple[Path, str], Callable[[], str]] = {
     (README, "plans"): plans_table,
     (README, "sources"): sources_table,
@@ -369,6 +398,8 @@ MADE: dict[tuple[Path, str], Callable[[], str]] = {
     (METRICS, "ray"): ray_table,
     (METRICS, "alerts"): alerts_table,
     (METRICS, "boards"): boards_table,
+    (CLIENT, "errors"): errors_of_client,
+    (CLIENT, "methods"): methods_of_client,
 }
 
 

@@ -14,28 +14,18 @@ from ray_app.client.client import Node
 from ray_app.client.drivers import Blocking
 from ray_app.client.exports import FILE
 from ray_app.client.pages import Pages
-from ray_app.client.routes import Calls, Route
+from ray_app.client.routes import Route
 from ray_app.client.streams import Tells
 from ray_app.serve.rest.documents import document
 from ray_app.serve.streams.asyncapi import told
 from ray_app.serve.streams.declared import STREAMS
 from tests.client.conftest import in_process
+from tests.client.declared import declared
 from tests.serve.conftest import Running
 
 NO_DATA = {"/openapi.json", "/asyncapi.json", "/docs"}
 ALWAYS_THE_SAME = {"format", "latest_only"}  # parameters that the client gives by itself
 OF_FEATURES = {"start", "end", "limit", "cursor"}  # the newest hour takes none
-
-
-def declared() -> Iterator[tuple[str, Any]]:
-    """Everything that is declared, by the name by which it is called."""
-    client = Client("http://node")
-    for at, group in [("", client), *vars(client).items()]:
-        if isinstance(group, Calls):
-            for kind in type(group).__mro__:
-                for name, value in vars(kind).items():
-                    if isinstance(value, Route | Tells):
-                        yield f"{at}.{name}".strip("."), value
 
 
 def by_route() -> dict[tuple[str, str], list[Route[Any]]]:
