@@ -228,7 +228,7 @@ def test_every_command_and_every_route_is_in_the_readme():
         (lost_paths, "`ray_app/store/raw.py`", "`ray_app/store/row.py`"),
         (lost_paths, "`tests/servers.py`", "```\nsee tests/server.py\n```"),
         (lost_paths, "`pyproject.toml`", "`serve.yaml`"),
-        (lost_paths, "`python -m ray_app.simulator`", "`ray_app.client.frames`"),
+        (lost_paths, "`python -m ray_app.simulator`", "`ray_app.client.windows`"),
         (wrong_commands, "`crypto-data plan`", "`crypto-data plans`"),
         (wrong_commands, "`crypto-data explain`", "```\ncrypto-data explain\n```"),
         (wrong_commands, "```\ncrypto-data heal # now\n```", "```\ncrypto-data heal --reach 3w\n```"),

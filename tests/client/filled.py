@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 from ray_app.model.series import MoodIndex
 from ray_app.model.source import Quota
@@ -36,10 +37,10 @@ async def everything(node: Running) -> Running:
     await node.fill.failed("bars_1h", ["solana"], TimeRange(at(3), at(4)), at(3, 20))
     await declared(node, coinbase.SOURCE, ["bars_1h"], partitions=["BTC-USD"])
     await stored(node, walk(60))
-    await node.store.vectors.declare(SET, NAMES, at(), 0, node.fill.lease)
+    await node.store.vectors.declare(SET, NAMES, at, 0, node.fill.lease)
     for n in (1, 2, 3):
         made = [row(coin, at(n), 100 * n, at(n, seconds=10)) for coin in ("bitcoin", "ethereum")]
-        await node.store.vectors.write(SET, made, node.fill.lease)
+        await node.store.vectors.write(SET, made, partial(at, n, seconds=10), node.fill.lease)
     await test_sentiment.ready(node)
     await test_macro.filled(node)
     await declared(node, alternative.SOURCE)

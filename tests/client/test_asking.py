@@ -210,12 +210,12 @@ class Flaky:
 async def test_over_real_connections(node: Running):
     await node.fill.prices(at(), {"bitcoin": "1"})
     node.clock.set(at(minutes=1))
-    flaky = Flaky(node.app, (503, b"<h1>no"), (0, b"cut off"), (504, b""))  # 0: less than it announced
+    flaky: Any = Flaky(node.app, (503, b"<h1>no"), (0, b"cut off"), (504, b""))  # 0: less than it announced
     quick = Patience(first=0.01)
     async with (
         served(flaky) as port,
         AsyncClient(f"http://127.0.0.1:{port}", node.key, patience=quick) as client,
-    ):  # type: ignore[arg-type]  # any application
+    ):
         assert (await client.prices.current("BTC")).current_price["usd"] == 1
         assert flaky.seen == 4
     with socket.socket() as free:
@@ -229,10 +229,11 @@ async def test_over_real_connections(node: Running):
 
 async def test_what_is_no_answer_of_a_node(node: Running):
     for body in (b"<html>welcome</html>", b'{"symbol": "BTC"}', b"[1]"):
+        welcome: Any = Flaky(node.app, (200, body))
         async with (
-            served(Flaky(node.app, (200, body))) as port,
+            served(welcome) as port,
             AsyncClient(f"http://127.0.0.1:{port}") as client,
-        ):  # type: ignore[arg-type]  # any application
+        ):
             with pytest.raises(Unreadable):
                 await client.prices.current("BTC")
     play = Play([told(302, b"", location="http://elsewhere")])

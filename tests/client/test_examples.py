@@ -25,8 +25,8 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXAMPLES = {name: BLOCK.findall(blocks) for name, blocks in EXAMPLE.findall(DOCUMENT.read_text())}
 SHOWN = {
     "price": "BTC 139.25 degraded",  # since it is not what the exchange of the test says
-    "rows": "24 150.25",
-    "moment": "112.25 2026-11-23T00:59:40+00:00",
+    "rows": "24 147.25",
+    "moment": "109.25 2026-11-23T00:44:40+00:00",
     "errors": "INVALID_SYMBOL BTC",
     "stream": "snapshot 2",
 }
@@ -89,7 +89,7 @@ async def test_each_example_runs_and_all_languages_agree(environment, monkeypatc
         languages = [language for language, _ in blocks]
         if name != "frame":
             assert languages[:2] == ["python", "python"], name
-            assert ("await" in blocks[1][1], languages[-1]) == (True, "sh"), name
+            assert ("async" in blocks[1][1], languages[-1]) == (True, "sh"), name
         plain = said.pop("sh", {"{}"})
         assert len(set().union(*said.values())) == 1, (name, said)
         if name in SHOWN:

@@ -113,6 +113,7 @@ class FeatureRow(Row):
     data_quality_score: float | None
     candles: str
     made_at: datetime
+    inputs_as_of: datetime
 
 
 class NamedFeatureRow(FeatureRow):
