@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests talk to: MariaDB, Redis, Prometheus, its Alertmanager, Chromium for the page, and Node
-# and curl for the client's examples, from Debian's or Ubuntu's packages. Does nothing if all are there or, of databases, named by the environment. Starts no service:
-# the tests start their own.
+# Installs what the tests talk to: MariaDB, Redis, Prometheus, its Alertmanager, Chromium for the page, and Node and curl
+# for the client's examples, from Debian's or Ubuntu's packages. Does nothing if all are there or, of databases, named
+# by the environment. Starts no service: the tests start their own.
 set -euo pipefail
 
 PATH="$PATH:/usr/sbin:/usr/local/sbin"

@@ -124,13 +124,20 @@ def judged(got: Received) -> ClientError | None:
         return None
     request_id = got.headers.get("x-request-id")
     try:
-        told = json.loads(got.body)["error"]
-    except (ValueError, TypeError, KeyError):
+        body = json.loads(got.body)
+        told = body["error"] if "error" in body else _of_graphql(body)
+    except (ValueError, TypeError, KeyError, IndexError):
         told = None
     found = refusal(got.status, told, retry_after(got), request_id)
     return found or Unreadable(
         f"HTTP {got.status} without an error of the node's: {got.body[:80]!r}", request_id
     )
+
+
+def _of_graphql(body: Any) -> Any:
+    """The first of the errors for which a query was refused, as an envelope has it."""
+    first = body["errors"][0]
+    return {**first["extensions"], "message": first["message"]}
 
 
 def retry_after(got: Received) -> float | None:

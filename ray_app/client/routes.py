@@ -66,7 +66,7 @@ class Route(Generic[P]):
     def _json(self, name: str, value: Any) -> Any:
         if self.signature.parameters[name].annotation in LISTED:
             return [one.strip() for one in value.split(",")] if isinstance(value, str) else list(value)
-        return value if isinstance(value, list) else plain(name, value)
+        return value if isinstance(value, list | dict) else plain(name, value)
 
 
 class Call(Route[P], Generic[P, T]):

@@ -40,7 +40,7 @@ async def client(node: Running) -> AsyncIterator[AsyncClient]:  # noqa: F811  # 
 @pytest.fixture
 async def address(node: Running) -> AsyncIterator[str]:  # noqa: F811  # the fixture
     """Where the same gateway answers over HTTP."""
-    async with served(node.app) as port:  # type: ignore[arg-type]  # any application has the same form
+    async with served(node.app) as port:
         yield f"http://127.0.0.1:{port}"
 
 

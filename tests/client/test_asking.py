@@ -156,6 +156,9 @@ async def test_refusals_of_a_node(full: Running):
         with pytest.raises(NotFound) as record:
             await client.operations.backfill("none")
         assert len(record.value.request_id or "") == 24
+        with pytest.raises(InvalidRequest, match="nothing") as query:
+            await client.graphql("{ nothing }")
+        assert query.value.request_id
         with pytest.raises(TooLarge):
             await client.sentiment.finbert(["x" * 30_000] * 64)
     async with in_process(full, key="cdk_wrong") as client:

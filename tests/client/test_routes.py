@@ -23,9 +23,10 @@ from tests.client.conftest import in_process
 from tests.client.declared import declared
 from tests.serve.conftest import Running
 
-NO_DATA = {"/openapi.json", "/asyncapi.json", "/docs"}
+NO_DATA = {"/openapi.json", "/asyncapi.json", "/docs", "/graphql/schema.graphql"}
 ALWAYS_THE_SAME = {"format", "latest_only"}  # parameters that the client gives by itself
-OF_FEATURES = {"start", "end", "limit", "cursor"}  # the newest hour takes none
+# The newest hour of features takes no range, and no extensions of GraphQL are known.
+LEFT = {"/api/v1/ml-features": {"start", "end", "limit", "cursor"}, "/graphql": {"extensions"}}
 
 
 def by_route() -> dict[tuple[str, str], list[Route[Any]]]:
@@ -56,7 +57,7 @@ def test_every_parameter_has_its_argument(node: Running):
         mine = {name for one in routes for name in one.signature.parameters} | {
             name for one in routes for name in one.fixed
         }
-        left = OF_FEATURES if routes[0].path == "/api/v1/ml-features" else set()
+        left = LEFT.get(path, set())
         assert mine | left == parameters(paths[path][method.lower()]) | {
             name for name in mine if f"{{{name}}}" in path
         }, path
@@ -69,7 +70,7 @@ def test_every_data_route_can_be_asked_as_of_a_moment():
     assert without == {
         "operations.alive", "operations.ready", "operations.health", "operations.metrics", "operations.collectors",
         "operations.quotas", "operations.backfill", "sentiment.cryptobert", "sentiment.finbert", "exports.mine",
-        "exports.state",
+        "exports.state", "graphql",
     }  # fmt: skip
 
 
@@ -94,6 +95,10 @@ ASKED: dict[str, dict[str, Any]] = {
     "features.many": {"symbols": "BTC,ETH"},
     "features.between": {"symbol": "BTC", "start": "2026-11-23"},
     "technical": {"symbol": "BTC", "venue": "coinbase"},
+    "graphql": {
+        "query": "query($s: [String!]!) { assets(symbols: $s) { symbol } }",
+        "variables": {"s": ["BTC"]},
+    },
     "derivatives": {"symbol": "BTC"},
     "macro": {"series": "GDP"},
     "onchain": {"symbol": "BTC"},

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from pydantic import Field
 
-from ray_app.client.answers.answer import Answer, Meta, Row, Rows, Told
+from ray_app.client.answers.answer import Answer, JsonObject, Meta, Row, Rows, Told
 
 
 class CurrentRow(Row):
@@ -223,3 +224,18 @@ class Onchain(Rows[MetricValue]):
     name: str
     metrics: list[MetricOf]
     data: list[MetricValue]
+
+
+class FieldError(Told):
+    """Why a field has no answer; `extensions` has the code and details of the error envelope."""
+
+    message: str
+    path: list[Any] | None = None
+    extensions: JsonObject = Field(default_factory=dict)
+
+
+class Queried(Told):
+    """What a query of GraphQL found; a field without an answer is None and stands in `errors`."""
+
+    data: JsonObject | None
+    errors: list[FieldError] = Field(default_factory=list)

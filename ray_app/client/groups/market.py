@@ -1,7 +1,7 @@
 """Prices, indicators, features and series, as methods. What parameters mean is in the node's own documents (/docs)."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ray_app.client.answers.events import PriceEvent
 from ray_app.client.answers.market import (
@@ -19,13 +19,14 @@ from ray_app.client.answers.market import (
     Observation,
     Observations,
     Onchain,
+    Queried,
     Technical,
 )
 from ray_app.client.effects import Plan
 from ray_app.client.exports import WITHIN
 from ray_app.client.groups.exports import exported
 from ray_app.client.pages import paged
-from ray_app.client.routes import Calls, D, Moment, Names, get, planned
+from ray_app.client.routes import Calls, D, Moment, Names, get, planned, post
 from ray_app.client.streams import Tells
 
 if TYPE_CHECKING:
@@ -150,6 +151,16 @@ class FeatureRoutes(Calls[D]):
 
 class SeriesRoutes(Calls[D]):
     """What a client has without a group."""
+
+    @post("/graphql", Queried, safe=True)
+    def graphql(
+        self,
+        query: str,
+        *,
+        variables: dict[str, Any] | None = None,
+        operationName: str | None = None,  # noqa: N803  # GraphQL's own name
+    ) -> None:
+        """A query of GraphQL, for what would be many calls."""
 
     @planned
     def export(
