@@ -16,8 +16,6 @@ async def read_body(model: type[B], request: Request, most: int) -> B:
     raw = await _bytes(request, most)
     try:
         said = json.loads(raw.decode(), object_pairs_hook=_once, parse_constant=_no_number)
-        if b"\\u" in raw:  # an escape may be half of a character, which nothing can be told of
-            json.dumps(said, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, Twice) else "send one JSON object in UTF-8"
         raise invalid(f"the body is not valid: {reason}", fields=list(model.model_fields)) from None

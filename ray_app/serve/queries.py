@@ -57,7 +57,7 @@ def checked(model: type[Q], given: dict[str, Any]) -> Q:
     except ValidationError as error:
         known = ", ".join(model.model_fields) or "none"
         raise invalid(
-            f"the query is not valid; this takes: {known}", errors=plain_errors(error.errors())
+            f"the query is not valid; this route takes: {known}", errors=plain_errors(error.errors())
         ) from None
 
 

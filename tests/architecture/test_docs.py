@@ -47,7 +47,7 @@ FENCED = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FOLDERS = ("ray_app/", "tests/", "docs/", "jobs/", "benchmarks/", "kuberay/", ".ci/")
 FILE = re.compile(r"[\w-]+\.(py|md|yaml|csv|toml|sh)|Makefile|\.env\.example")
 ROUTE = re.compile(
-    r"(?:^|(?<=[\s'\"`(])|(?<=:8000))(/(?:api/v1/[^\s'\"`?)]*|health|ready|metrics|docs|openapi\.json|asyncapi\.json)(?![\w./]))(?:\?([^\s'\"`]*))?"
+    r"(?:^|(?<=[\s'\"`(])|(?<=:8000))(/(?:api/v1/[^\s'\"`?)]*|health|ready|metrics|docs|openapi\.json|asyncapi\.json|graphql/schema\.graphql|graphql)(?![\w./]))(?:\?([^\s'\"`]*))?"
 )
 OF_ONE_MACHINE = re.compile(r"(?<![\w.:/*])/(?:work|tmp|home|root|Users|mnt|opt|srv)/")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)

@@ -5,6 +5,7 @@ a field, stands in `errors` as GraphQL has it, with the envelope's code in `exte
 """
 
 import asyncio
+import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -21,7 +22,7 @@ from graphql import (
     validate,
 )
 from graphql.execution.values import VariableValues, get_variable_values
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from starlette.responses import Response
 
 from ray_app.observe.log import logger
@@ -55,6 +56,16 @@ class Body(BaseModel):
     variables: dict[str, Any] | None = Field(None, description="values of the variables that it declares")
     operationName: str | None = Field(None, description="which of its operations is meant")  # noqa: N815 - as the specification spells it
     extensions: dict[str, Any] | None = Field(None, description="none is known here")
+
+    @field_validator("variables")
+    @classmethod
+    def _whole(cls, given: dict[str, Any] | None) -> dict[str, Any] | None:
+        """An escape may be half of a character, which no answer could repeat."""
+        try:
+            json.dumps(given, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("holds half of a pair of surrogates") from None
+        return given
 
 
 class Refused(Exception):

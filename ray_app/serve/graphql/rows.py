@@ -227,6 +227,7 @@ class Features:
     values: list[FeatureValue] = many(200)
     data_quality_score: float | None
     candles: str
+    inputs_as_of: Time
     made_at: Time
 
 

@@ -115,7 +115,7 @@ async def test_an_asset_tells_what_the_routes_tell(full: Running):
         sentiment {{ {SIDE} formula {META}
           breakdown {{ source score label confidence reason count stories unscored {MODEL} }}
           history {{ end score label confidence reason sampleSize }} }}
-        features {{ timestamp dataQualityScore candles madeAt featureVersion featureCount
+        features {{ timestamp dataQualityScore candles inputsAsOf madeAt featureVersion featureCount
           values {{ name group value }} {META} }}
     }} }}"""
     for asset in (await exact(full, query))["assets"]:
