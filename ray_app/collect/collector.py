@@ -87,8 +87,9 @@ def holes(stream: Stream, wanted: Slice, collected: Collected, now: datetime) ->
         or collected.outcome != "covered"
     ):
         return None
-    start = collected.slice.range.start
-    end = min(wanted.range.end, floor(now - stream.settle - stream.patience, stream.grain))
+    told = collected.slice.range
+    start = max(wanted.range.start, told.start)
+    end = min(wanted.range.end, told.end, floor(now - stream.settle - stream.patience, stream.grain))
     over = TimeRange(start, end) if start < end else None
     have = {(record.partition, floor(record.cursor, stream.grain)) for record, _ in collected.records}
     found = {p: list(_empty(stream, p, over, have, now)) for p in wanted.partitions}

@@ -85,7 +85,7 @@ class Filling:
             collected = await collect(self.source, self.stream, asked, api)
             if disputed := self._compare(known, collected):
                 raise Transient(self.source.name, disputed)
-            again = await self._second_look(asked, collected, api)
+            again = await self._second_look(wanted, collected, api)
         except NotOffered as error:
             self.note(error)
             gone = self.skip(wanted, error) if self.skip else self._failure(wanted, error)
@@ -105,9 +105,9 @@ class Filling:
         stored = await save(self.books, [collected, *again, *more], self.clock, self.note)
         return Filled("filled", collected, stored)
 
-    async def _second_look(self, asked: Slice, collected: Collected, api: Api) -> list[Collected]:
+    async def _second_look(self, wanted: Slice, collected: Collected, api: Api) -> list[Collected]:
         """What an old range leaves out is believed when it is left out twice. Raises UpstreamError."""
-        lacking = holes(self.stream, asked, collected, self.clock.now())
+        lacking = holes(self.stream, wanted, collected, self.clock.now())
         return [] if lacking is None else [await collect(self.source, self.stream, lacking, api)]
 
     def _failure(self, wanted: Slice, error: UpstreamError) -> Collected:

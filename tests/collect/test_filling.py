@@ -177,7 +177,9 @@ async def test_in_a_call_for_many_one_that_differs_holds_up_its_call(tmp_path: P
         done = await heal(healer, gap)
         assert "for b at" in str(done.error)
         assert (await revisions(it, "a"), await revisions(it, "c")) == (KNOWN, {})
+        it.asked()
         assert (await heal(healer, gap)).ended == "filled"
+        assert it.asked() == [("a,b,c", hours(3, 8))]  # that c has no hour 3 is not in question
         assert await revisions(it, "a") == HEALED
         assert await revisions(it, "b") == HEALED | {3: (1, "2")}
         assert await revisions(it, "c") == dict.fromkeys(range(4, 8), (0, "1"))
