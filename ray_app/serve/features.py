@@ -58,7 +58,10 @@ async def newest_set(node: Node, at: Standing) -> FeatureSet:
     """Raises Problem where there is none (by then)."""
     found = await node.store.vectors.newest_set(at.point.as_of)
     if found is None:
-        raise Problem("DATA_NOT_AVAILABLE", "no rows of features are built here (at that time)")
+        raise Problem(
+            "DATA_NOT_AVAILABLE",
+            "no rows of features are built here (at that time); a node builds them with CRYPTO_DATA_FEATURES=true",
+        )
     return found
 
 
