@@ -86,14 +86,13 @@ class Beside:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, dict[str, Any]]] = []
-        self._scrapes = 0
+        self.later = False  # which of the two recorded scrapes is told
         self.app = Starlette(
             routes=[Route("/metrics", self._ray), Route("/{who}", self._hook, methods=["POST"])]
         )
 
     async def _ray(self, request: Request) -> Response:
-        self._scrapes += 1
-        return PlainTextResponse(FILES[self._scrapes > 1].read_text())
+        return PlainTextResponse(FILES[self.later].read_text())
 
     async def _hook(self, request: Request) -> Response:
         for alert in json.loads(await request.body())["alerts"]:
@@ -133,7 +132,7 @@ class Watched:
         text = (EXAMPLES / "prometheus.yaml").read_text()
         for before, after in (
             ("127.0.0.1:8000", f"127.0.0.1:{gateway}"), ("127.0.0.1:9093", f"127.0.0.1:{alerts}"),
-            ("_interval: 30s", "_interval: 1s"), ("scrape_timeout: 20s", "scrape_timeout: 1s"),
+            ("_interval: 30s", "_interval: 2s"), ("scrape_timeout: 20s", "scrape_timeout: 2s"),
         ):  # fmt: skip
             assert before in text
             text = text.replace(before, after)
