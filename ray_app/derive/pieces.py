@@ -18,10 +18,11 @@ from ray_app.model.export import COMPUTED, FEATURES, SENTIMENT, ExportRequest, P
 from ray_app.model.symbols import Registry
 from ray_app.model.texts import Article, Post
 from ray_app.model.timerange import TimeRange, floor
+from ray_app.model.written import number
 from ray_app.process.features.inputs import HOUR
 from ray_app.process.features.packed import unpack
 from ray_app.process.linking import LINKER
-from ray_app.store.extracts import RECORDS, Counted, digits
+from ray_app.store.extracts import RECORDS, Counted
 from ray_app.store.linked import Kind
 from ray_app.store.reading import Point
 from ray_app.store.store import Store
@@ -121,11 +122,11 @@ class Cutting:
         every = await Loader(self._store, self._registry).symbols(self._at)
         known = {of.asset.id: of for of in every.values()} | dict(every)
         over, out = self._request.over, list[Piece]()
-        for number, span in enumerate(over.split(SPAN)):
+        for place, span in enumerate(over.split(SPAN)):
             rows = await self._hours(known, span)
-            name = f"{number:05d}.{self._request.what}.{span.start:%Y-%m-%dT%H}.parquet"
+            name = f"{place:05d}.{self._request.what}.{span.start:%Y-%m-%dT%H}.parquet"
             out.append(
-                Piece(name=name, dataset=None, series=(), start=span.start, end=span.end, group=number, counted=rows)
+                Piece(name=name, dataset=None, series=(), start=span.start, end=span.end, group=place, counted=rows)
             )  # fmt: skip
         return [one for one in out if one.counted]
 
@@ -152,7 +153,7 @@ class Cutting:
         rows = [
             (
                 one.id.stream, one.id.partition, one.id.item, one.at, one.asset, one.kind, one.story,
-                digits(one.link), one.engagement, _digits(one.score), _digits(one.confidence), *model,
+                number(one.link), one.engagement, _digits(one.score), _digits(one.confidence), *model,
             )
             for one in found if one.id.partition in wanted
         ]  # fmt: skip
@@ -207,8 +208,8 @@ def _ends(span: TimeRange) -> TimeRange:
     return TimeRange(span.start + _INSTANT, span.end + _INSTANT)
 
 
-def _digits(number: Decimal | None) -> str | None:
-    return None if number is None else digits(number)
+def _digits(value: Decimal | None) -> str | None:
+    return None if value is None else number(value)
 
 
 def _plain(name: str) -> str:

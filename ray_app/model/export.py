@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ray_app.model.records import Instant
 from ray_app.model.timerange import TimeRange
+from ray_app.model.written import text
 
 State = Literal["queued", "running", "done", "failed", "expired"]
 UNDER_WAY: tuple[State, ...] = ("queued", "running")
@@ -105,4 +106,4 @@ class Made(_Kept):
 
 def moment(value: datetime | None) -> str | None:
     """As the API tells times: UTC, to the millisecond."""
-    return None if value is None else value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if value is None else text(value)

@@ -6,7 +6,7 @@ with these two fresh. The ETag is over everything before them.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
@@ -15,19 +15,11 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ray_app.model.written import number, text
+
+__all__ = ["MILLISECOND", "Answer", "dumps", "matches", "number", "text"]
 _JSON = b"application/json"
 MILLISECOND = timedelta(milliseconds=1)
-
-
-def text(moment: datetime) -> str:
-    """2026-11-23T01:05:00.000Z; digits beyond the millisecond are cut off."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
-
-
-def number(value: Decimal) -> str:
-    """All digits, no exponent, no trailing zeros."""
-    plain = format(value, "f")
-    return (plain.rstrip("0").rstrip(".") or "0") if "." in plain else plain
 
 
 def _default(value: Any) -> Any:

@@ -15,6 +15,7 @@ from sqlalchemy import Boolean, Column, ColumnElement, Dialect, FromClause, Inte
 
 from ray_app.model.records import Record
 from ray_app.model.timerange import TimeRange
+from ray_app.model.written import number
 from ray_app.store.engine import Database
 from ray_app.store.frames import AT_ONCE, micros, stored
 from ray_app.store.linked import bounds, same_link, same_text
@@ -170,12 +171,6 @@ def _last(record: type[Record], at: Point) -> Select[tuple[int]]:
     return select(func.max(others.c.revision)).where(*same, *at.bounds(others))
 
 
-def digits(value: Any) -> str:
-    """All digits, no exponent, no zeros at the end: as the API writes numbers."""
-    plain = format(value, "f")
-    return (plain.rstrip("0").rstrip(".") or "0") if "." in plain else plain
-
-
 def _frame(
     rows: Sequence[tuple[Any, ...]],
     record: type[Record],
@@ -209,7 +204,7 @@ def _series(column: Column[Any], values: Sequence[Any], dialect: Dialect) -> "pl
             since = list(values) if sqlite else told(micros)
             return pl.Series(column.name, since, dtype=pl.Int64).cast(pl.Datetime("us", "UTC"))
         case Exact():
-            decode = (lambda text: digits(from_sortable(text))) if sqlite else digits
+            decode = (lambda text: number(from_sortable(text))) if sqlite else number
             return pl.Series(column.name, told(decode), dtype=pl.String)
         case Boolean():
             return pl.Series(column.name, told(bool), dtype=pl.Boolean)

@@ -80,8 +80,8 @@ class Found:
 
 
 @asynccontextmanager
-async def asking(made: World, key: str | None = None) -> AsyncIterator[tuple[httpx.AsyncClient, Any, str]]:
-    """A gateway over the world's store: a client, the routes' document, the key."""
+async def asking(made: World, key: str | None = None) -> AsyncIterator[tuple[httpx.AsyncClient, str]]:
+    """A gateway over the world's store: a client, and its key."""
     assert made.node is not None
     store, registry = made.node.store, made.node.registry
     app = build_app(
@@ -95,7 +95,7 @@ async def asking(made: World, key: str | None = None) -> AsyncIterator[tuple[htt
         async with httpx.AsyncClient(
             transport=transport, base_url="http://node", headers={"Authorization": f"Bearer {key}"}
         ) as http:
-            yield http, app, key
+            yield http, key
 
 
 def questions(document: dict[str, Any]) -> list[Question]:
@@ -178,13 +178,13 @@ async def remembered(days: float, seed: int, *, series: int = 1, every: timedelt
                     await made.kill()
                     await made.pass_nothing(chance.choice((0, 1, 12)) * MINUTE)
                     await made.begin()
-                async with asking(made, key) as (http, _, key):
+                async with asking(made, key) as (http, key):
                     asked = asked or questions((await http.get("/openapi.json")).json())
                     answers += await record(http, asked, made.clock.now())
                 found.hours += 1
             made.simulation.faults.clear()
             await made.pass_time(6 * HOUR)
-            async with asking(made, key) as (http, _, key):
+            async with asking(made, key) as (http, key):
                 told = (await http.get("/api/v1/revisions", params={"limit": "1000"})).json()
                 found.revisions = len(told["data"])
                 await compare(http, answers, await _gone(made), found)
