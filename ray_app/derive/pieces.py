@@ -101,7 +101,7 @@ class Cutting:
         total = sum(one.rows for one in counted.values())
         whole = total <= FEW or self._request.what == SENTIMENT
         groups = [there] if whole else [(name,) for name in there]
-        number = first
+        place = first
         for group, series in enumerate(groups, first):
             mine = [counted[name] for name in series]
             rows = sum(one.rows for one in mine)
@@ -113,10 +113,10 @@ class Cutting:
                 name = _plain(".".join([part.dataset, *(series if not whole else ())]))
                 month = f".{part_of.start:%Y-%m}" if rows > FEW else ""
                 yield Piece(
-                    name=f"{number:05d}.{name}{month}.parquet", dataset=part.dataset, series=series,
+                    name=f"{place:05d}.{name}{month}.parquet", dataset=part.dataset, series=series,
                     start=part_of.start, end=part_of.end, group=group, counted=rows,
                 )  # fmt: skip
-                number += 1
+                place += 1
 
     async def _spans(self) -> list[Piece]:
         every = await Loader(self._store, self._registry).symbols(self._at)

@@ -1,15 +1,22 @@
 """The fields of a query about series, the ledger and the catalogue. The answers are those of REST."""
 
-from typing import cast
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 import strawberry
 
 from ray_app.serve.graphql.arguments import After, AsOf, First, Info, KnownBy, given, listed, rows
+from ray_app.serve.graphql.asking import Asking
 from ray_app.serve.graphql.catalog import Catalog
 from ray_app.serve.graphql.rows import Connection, Gap, Time, field
 from ray_app.serve.graphql.rows_texts import MacroSeries, Onchain, SeriesCoverage
+from ray_app.serve.node import Node
+from ray_app.serve.paging import Page
 from ray_app.serve.queries import checked
 from ray_app.serve.rest import coverage, macro, onchain
+from ray_app.serve.wire import Answer
+
+Told = Callable[[Node, coverage.RangeQuery, Page], Awaitable[Answer]]
 
 LEDGER = 2_000  # what working out the states of intervals weighs, in values
 
@@ -77,11 +84,8 @@ class SeriesFields:
         as_of: AsOf = None,
         known_by: KnownBy = None,
     ) -> Connection[SeriesCoverage] | None:
-        asking = info.context
-        asking.needs("read:ops")
         asked = given(first, after, as_of, known_by, dataset=dataset, symbol=symbol, start=start, end=end)
-        query = checked(coverage.RangeQuery, asked)
-        answer = await coverage.covered(asking.node, query, await asking.page("coverage", query))
+        answer = await _of_ledger(info.context, "coverage", coverage.covered, asked)
         nodes = [
             row
             | {
@@ -92,7 +96,7 @@ class SeriesFields:
             }
             for row in answer.payload["data"]
         ]
-        return cast("Connection[SeriesCoverage]", asking.connection(answer, nodes))
+        return cast("Connection[SeriesCoverage]", info.context.connection(answer, nodes))
 
     @field("What is not there, with reasons. Scope: read:ops", size=rows, counts=LEDGER)
     async def gaps(
@@ -107,13 +111,16 @@ class SeriesFields:
         as_of: AsOf = None,
         known_by: KnownBy = None,
     ) -> Connection[Gap] | None:
-        asking = info.context
-        asking.needs("read:ops")
         asked = given(first, after, as_of, known_by, dataset=dataset, symbol=symbol, start=start, end=end)
-        query = checked(coverage.RangeQuery, asked)
-        answer = await coverage.lacking(asking.node, query, await asking.page("gaps", query))
-        return cast("Connection[Gap]", asking.connection(answer))
+        answer = await _of_ledger(info.context, "gaps", coverage.lacking, asked)
+        return cast("Connection[Gap]", info.context.connection(answer))
 
     @field("What exists. Any key")
     async def catalog(self) -> Catalog:
         return Catalog()
+
+
+async def _of_ledger(asking: Asking, name: str, told: Told, asked: dict[str, Any]) -> Answer:
+    asking.needs("read:ops")
+    query = checked(coverage.RangeQuery, asked)
+    return await told(asking.node, query, await asking.page(name, query))
