@@ -12,7 +12,7 @@ from ray_app.collect.kept import kept
 from ray_app.collect.validate import read
 from ray_app.model.collected import Collected, Outcome, SetAside
 from ray_app.model.errors import Malformed, NotOffered, Transient, UpstreamError
-from ray_app.model.records import Bar, Record
+from ray_app.model.records import Bar, MarketPoint, Record
 from ray_app.model.source import Api, Keeping, Page, Slice, Source, Stream
 from ray_app.model.threads import off_the_loop
 from ray_app.model.timerange import TimeRange, floor
@@ -51,8 +51,8 @@ def beside(stream: Stream, wanted: Slice, collected: Collected, now: datetime) -
     """What else the ledger must hold about a slice that was answered: what is lost, what is still awaited.
 
     Lost is what lies before the end of the listing. Awaited is an interval that lasts still, and one that
-    came back empty and is younger than the stream's patience: it is asked for again. So is the last candle of an
-    answer that ends too early: an old market tells a candle that still lasted as if it were over.
+    came back empty and is younger than the stream's patience: it is asked for again. So is the last candle, or
+    point of an hour, of an answer that ends too early: an old market tells what still lasted as if it were over.
     """
     out: list[Collected] = []
     if collected.outcome == "lost":
@@ -69,7 +69,7 @@ def beside(stream: Stream, wanted: Slice, collected: Collected, now: datetime) -
     told = TimeRange(start, wanted.range.end)
     waiting: dict[TimeRange, list[str]] = {}
     for partition in wanted.partitions:
-        for interval in _with_last_candle(
+        for interval in _with_the_last_told(
             stream, partition, _empty(stream, partition, over, have, now), have, told
         ):
             waiting.setdefault(interval, []).append(partition)
@@ -115,17 +115,18 @@ def _empty(
         yield run
 
 
-def _with_last_candle(
+def _with_the_last_told(
     stream: Stream,
     partition: str,
     runs: Iterable[TimeRange],
     have: set[tuple[str, datetime]],
     told: TimeRange,
 ) -> Iterator[TimeRange]:
-    """The runs; one that reaches to the end of what was asked for begins with the candle before it."""
+    """The runs; one that reaches to the end of what was asked for begins with the interval before it, where what is
+    told of an interval is only final when it is over: the answer may be older than that."""
     for run in runs:
         before = run.start - stream.grain
-        follows = stream.record is Bar and run.end == told.end and before >= told.start
+        follows = stream.record in (Bar, MarketPoint) and run.end == told.end and before >= told.start
         yield TimeRange(before, run.end) if follows and (partition, before) in have else run
 
 

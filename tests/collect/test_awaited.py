@@ -13,7 +13,7 @@ import pytest
 from ray_app.collect.collector import beside, collect
 from ray_app.collect.running import SILENT_CYCLES
 from ray_app.model.quota import Priority
-from ray_app.model.records import Bar
+from ray_app.model.records import Bar, MarketPoint, Record
 from ray_app.model.source import Page, Slice
 from ray_app.model.texts import Article
 from ray_app.model.timerange import TimeRange
@@ -382,12 +382,26 @@ def candle(row: Any, _: Slice) -> Bar:
     )
 
 
-async def test_the_last_candle_of_an_answer_that_ends_too_early_is_asked_for_again(
-    tmp_path: Path, prepared_sqlite: Path
+def point(row: Any, _: Slice) -> MarketPoint:
+    hour = datetime.fromisoformat(row["at"])
+    return MarketPoint(coin=row["of"], hour=hour, at=hour, price=Decimal(row["rate"]))
+
+
+@pytest.mark.parametrize(
+    ("record", "parse", "price"),
+    [(Bar, candle, "close"), (MarketPoint, point, "price")],
+    ids=["candle", "point"],
+)
+async def test_the_last_candle_or_point_of_an_answer_that_ends_too_early_is_asked_for_again(
+    tmp_path: Path,
+    prepared_sqlite: Path,
+    record: type[Record],
+    parse: Callable[[Any, Slice], Record],
+    price: str,
 ):
     """An old market told it while it lasted; the next answer tells it whole."""
-    bars = replace(LATE, record=Bar, parse=candle)
-    async with collecting(tmp_path, prepared_sqlite, bars) as it:
+    told_to_an_end = replace(LATE, record=record, parse=parse)
+    async with collecting(tmp_path, prepared_sqlite, told_to_an_end) as it:
         it.upstream.put("a", hours(0, 1), "1")
         it.upstream.put("a", hours(1, 2), "2")  # as an hour ago, when it had just begun
         await it.cycle(T0 + 3 * HOUR)
@@ -399,5 +413,5 @@ async def test_the_last_candle_of_an_answer_that_ends_too_early_is_asked_for_aga
         ((_, asked),) = it.asked()
         assert asked.start <= T0 + HOUR
         assert await it.covered() == (hours(0, 3),)
-        found = {fact.cursor: (fact.revision, fact.values["close"]) for fact in await it.facts()}
+        found = {fact.cursor: (fact.revision, fact.values[price]) for fact in await it.facts()}
         assert found == {T0: (0, Decimal(1)), T0 + HOUR: (1, Decimal(3)), T0 + 2 * HOUR: (0, Decimal(3))}

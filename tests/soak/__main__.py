@@ -10,14 +10,13 @@ import random
 import subprocess
 import sys
 import tempfile
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-
-import httpx
 
 from ray_app.model.source import Stream
 from ray_app.observe.log import set_level
 from ray_app.runtime.opening import Assigned
+from tests.soak.changed import changed
 from tests.soak.prove import Account, account, differences
 from tests.soak.world import FAULTS, START, world
 
@@ -51,16 +50,11 @@ async def run(
             await made.pass_time(HEALING + left)
             assert made.node is not None
             found = await account(made.node, made.simulation)
-            found.edited = await edited_on_x(made.upstreams, made.clock.now())
+            if stormy:
+                since, until = START - timedelta(days=10), made.clock.now()
+                subreddits = [feed for stream, feed in found.answers if stream == "reddit.posts"]
+                found.changed = await changed(made.upstreams, since, until, subreddits)
             return found, made.node.streams()
-
-
-async def edited_on_x(upstreams: str, until: datetime) -> set[str]:
-    """The first ids of the posts that were edited in the days of the run."""
-    window = {"from": (START - timedelta(days=1)).isoformat(), "to": until.isoformat()}
-    async with httpx.AsyncClient(base_url=upstreams) as http:
-        told = (await http.get("/sim/truth/x", params=window)).json()
-    return {post["ids"][0] for post in told if len(post["ids"]) > 1}
 
 
 def _say(progress: str) -> None:

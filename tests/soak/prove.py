@@ -11,7 +11,7 @@ from sqlalchemy import select
 from ray_app.model.completeness import spans, totals
 from ray_app.model.declared import lives, record_of, schedule
 from ray_app.model.records import Record
-from ray_app.model.texts import Post
+from ray_app.model.texts import Article, Post
 from ray_app.model.timerange import ALWAYS, TimeRange, floor
 from ray_app.runtime.opening import Node
 from ray_app.simulator.simulation import Simulation
@@ -43,7 +43,12 @@ class Account:
     cursors: dict[Place, str] = field(default_factory=dict)
     found: dict[Place, str] = field(default_factory=dict)  # when each fact was received first
     refused: list[str] = field(default_factory=list)
-    edited: set[str] = field(default_factory=set)  # posts of X: an edit gives a post another time
+    answers: dict[tuple[str, str], list[tuple[str, str, str]]] = field(
+        default_factory=dict
+    )  # of texts: over, when
+    changed: dict[tuple[str, str], list[str]] = field(
+        default_factory=dict
+    )  # when upstream changed or took a text
     versions: dict[Place, str] = field(default_factory=dict)  # of texts that were changed since: when
     calls: int = 0
     faults: Counter[str] = field(default_factory=Counter)
@@ -61,11 +66,12 @@ class Account:
             "cursors": [[*place, cursor] for place, cursor in self.cursors.items()],
             "found": [[*place, moment] for place, moment in self.found.items()],
             "refused": self.refused,
-            "edited": sorted(self.edited),
+            "answers": [[*place, told] for place, told in self.answers.items()],
             "versions": [[*place, moment] for place, moment in self.versions.items()],
             "calls": self.calls,
             "faults": dict(self.faults),
-        }  # no fault strikes the run that is told to another process: told_by, earlier and hidden are empty
+        }  # no fault strikes the run that is told to another process: told_by, earlier and hidden are empty; of the
+        # changes upstream those that the other run reads are the same
 
     @classmethod
     def of_json(cls, told: dict[str, Any]) -> "Account":
@@ -78,7 +84,7 @@ class Account:
             cursors={(s, p, k): cursor for s, p, k, cursor in told["cursors"]},
             found={(s, p, k): moment for s, p, k, moment in told["found"]},
             refused=told["refused"],
-            edited=set(told["edited"]),
+            answers={(s, p): [(a, b, at) for a, b, at in told] for s, p, told in told["answers"]},
             versions={(s, p, k): moment for s, p, k, moment in told["versions"]},
             calls=told["calls"],
             faults=Counter(told["faults"]),
@@ -112,6 +118,12 @@ async def account(node: Node, simulation: Simulation) -> Account:
                 if span.state == "lost":
                     ends = (span.range.start.isoformat(), span.range.end.isoformat())
                     out.lost.setdefault((name, partition), []).append(ends)
+            if record in (Article, Post):
+                out.answers[name, partition] = [
+                    (one.range.start.isoformat(), one.range.end.isoformat(), one.received_at.isoformat())
+                    for one in tried.get(partition, [])
+                    if one.outcome == "covered"
+                ]
             await _facts(node, out, name, record, partition, struck, over.end)
     for arrival in simulation.ledger.arrivals():
         out.calls += 1
@@ -191,8 +203,6 @@ def differences(calm: Account, stormy: Account, moment: frozenset[str], quiet: f
     out = []
     for place, values in calm.facts.items():
         stream, partition, key = place
-        if stream == "x.posts" and key in stormy.edited and place not in stormy.facts:
-            continue  # asked for after its edit, it stands in a later window, there perhaps not among the newest ten
         if place in stormy.facts:
             if "True" in (values.get("deleted"), stormy.facts[place].get("deleted")):
                 continue  # gone upstream; when that is noticed depends on when it was asked
@@ -202,13 +212,17 @@ def differences(calm: Account, stormy: Account, moment: frozenset[str], quiet: f
                 continue  # its author changed it; which version is the last depends on when it was listed last
             fault = stormy.told_by.get(place, "no fault")
             out.append(f"{stream} {partition} {key} ({fault}): {values} became {stormy.facts[place]}")
-        elif not (_lost(calm, stormy, place) or (stream in quiet and _hidden(calm, stormy, place))):
+        elif not (
+            _lost(calm, stormy, place)
+            or (stream in quiet and _hidden(calm, stormy, place))
+            or _changed_meanwhile(calm, stormy, place, calm.cursors[place])
+        ):
             out.append(f"{stream} {partition} {key}: missing, and not marked lost")
     more = stormy.facts.keys() - calm.facts.keys()
     out += [
         f"{' '.join(place)}: there only with faults"
         for place in sorted(more)
-        if not _lost(stormy, calm, place)
+        if not (_lost(stormy, calm, place) or _room_was_made(calm, stormy, place))
     ]
     return out
 
@@ -232,7 +246,7 @@ def explained(calm: Account, stormy: Account, place: Place) -> bool:
             )
             return within and kept["open"] == right["open"] and _less(kept["volume"], right["volume"])
         case "F20":
-            return kept.get("updated_at", "") < right.get("updated_at", "")
+            return any(kept.get(own, "") < right.get(own, "") for own in ("updated_at", "at"))
     return False
 
 
@@ -250,6 +264,35 @@ def _hidden(calm: Account, stormy: Account, place: Place) -> bool:
     since, found = (datetime.fromisoformat(one[place]) for one in (calm.cursors, calm.found))
     struck = [datetime.fromisoformat(moment) for moment in stormy.hidden.get(place[0], [])]
     return any(since <= moment <= max(since, found) + SOON for moment in struck)
+
+
+def _changed_meanwhile(calm: Account, stormy: Account, place: Place, cursor: str) -> bool:
+    """Whether the upstream itself changed or took away a text between the two runs' first answers about its time: a
+    search may not find it any more, or at another time."""
+    moments = stormy.changed.get((place[0], place[2]), [])
+    before, after = (_first_answer(run, place, cursor) for run in (calm, stormy))
+    return before is not None and after is not None and any(before[2] < one <= after[2] for one in moments)
+
+
+def _room_was_made(calm: Account, stormy: Account, place: Place) -> bool:
+    """Whether a text of the same window changed meanwhile: of X only the newest ten are asked for, so then another
+    one is among them."""
+    window = _first_answer(stormy, place, stormy.cursors[place])
+    if place[0] != "x.posts" or window is None:
+        return False
+    mine = [
+        (other, cursor)
+        for run in (calm, stormy)
+        for other, cursor in run.cursors.items()
+        if other[:2] == place[:2] and window[0] <= cursor < window[1]
+    ]
+    return any(_changed_meanwhile(calm, stormy, other, cursor) for other, cursor in mine)
+
+
+def _first_answer(run: Account, place: Place, cursor: str) -> tuple[str, str, str] | None:
+    """(start, end, received at) of the first answer over this time. All are UTC and so compare as texts."""
+    found = [one for one in run.answers.get(place[:2], []) if one[0] <= cursor < one[1]]
+    return min(found, key=lambda one: one[2], default=None)
 
 
 def _less(kept: str, right: str) -> bool:
