@@ -5,7 +5,7 @@ every time is aware UTC, and `known_at` is the earliest moment anyone could have
 fact, so a question about time T filters on it and never sees the future.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
@@ -61,9 +61,8 @@ class Record(BaseModel):
     cursor_field: ClassVar[str]  # the time that slices range over
     key_field: ClassVar[str] = ""  # empty: the cursor
     time_field: ClassVar[str] = ""  # the time that readers ask by; empty: the cursor
-    known_at_latest: ClassVar[bool] = (
-        False  # known_at is a bound: receiving it earlier proves it known earlier
-    )
+    # Where known_at is a bound, so much after this field: receiving it earlier proves it known earlier.
+    known_at_latest: ClassVar[tuple[str, timedelta] | None] = None
 
     @classmethod
     def keyed_by(cls) -> str:

@@ -15,7 +15,7 @@ class Observation(Record):
     """
 
     partition_field, cursor_field, key_field, time_field = "series", "vintage", "period", "period"
-    known_at_latest = True
+    known_at_latest = "vintage", END_OF_VINTAGE
 
     series: Name
     period: Instant  # the period's first day, 00:00 UTC
@@ -36,7 +36,7 @@ class Metric(Record):
     """One value of an on-chain or derived series, told at `published` at the latest."""
 
     partition_field, cursor_field = "metric", "at"
-    known_at_latest = True
+    known_at_latest = "published", timedelta(0)
 
     metric: Name
     at: Instant  # the start of the period that it speaks of, or the moment

@@ -5,7 +5,7 @@ Polars comes in with the first frame: what only serves prices starts without it.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, ColumnElement, Dialect, Numeric, TypeDecorator, select, type_coerce
@@ -13,7 +13,7 @@ from sqlalchemy import Column, ColumnElement, Dialect, Numeric, TypeDecorator, s
 from ray_app.model.records import Record
 from ray_app.model.timerange import TimeRange
 from ray_app.store.engine import Database
-from ray_app.store.reading import NOW, Point
+from ray_app.store.reading import NOW, Point, known_latest
 from ray_app.store.tables import FACTS, series
 from ray_app.store.types import Exact, Instant, to_micros
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 AT_ONCE = 400  # series asked for in one query
 _TURNED = str.maketrans("0123456789", "9876543210")
 _BIAS = 500
+LATEST = "latest"
 
 
 class Frames:
@@ -41,12 +42,15 @@ class Frames:
         """Every revision that passes of the facts with a time in `over`, by partition, time and revision.
 
         Columns: `partition`, the time under its own name (datetime[us, UTC]), `known_at` and `received_at` likewise,
-        and `numbers` as Float64, null where there is none. They are decoded in a thread: a year of a market would hold
+        and `numbers` as Float64, null where there is none. With `known_by`, `known_at` is when anyone knew it at the
+        latest, where that is told. They are decoded in a thread: a year of a market would hold
         up the event loop.
         """
         table = FACTS[record]
         time = table.c[record.timed_by()]
+        latest = known_latest(table) if at.known_by is not None else None
         columns = [time, table.c.known_at, table.c.received_at, *(table.c[name] for name in numbers)]
+        columns += [table.c[latest[0]]] if latest else []
         rows: list[tuple[Any, ...]] = []
         async with self._database.read() as connection:
             dialect = connection.dialect
@@ -61,9 +65,10 @@ class Frames:
                     .order_by(series.c.partition, time, table.c.revision)
                 )
                 rows += [tuple(row) for row in await connection.execute(query)]
-        names = ["partition", time.name, "known_at", "received_at", *numbers]
+        names = ["partition", time.name, "known_at", "received_at", *numbers, *([LATEST] if latest else [])]
         decoders = [None, *(_decoder(one, dialect) for one in columns)]
-        return await asyncio.to_thread(_frame, rows, names, decoders)
+        made = await asyncio.to_thread(_frame, rows, names, decoders)
+        return _known_at_the_latest(made, latest[1]) if latest else made
 
 
 def stored(column: Column[Any], dialect: Dialect) -> ColumnElement[Any]:
@@ -112,7 +117,14 @@ def _frame(
             columns.append(pl.Series(name, values, dtype=pl.String))
             continue
         told = list(values) if decode is _same else [None if v is None else decode(v) for v in values]
-        kind = pl.Int64 if place in (1, 2, 3) else pl.Float64
+        kind = pl.Int64 if place in (1, 2, 3) or name == LATEST else pl.Float64
         one = pl.Series(name, told, dtype=kind)
         columns.append(one.cast(instant) if kind == pl.Int64 else one)
     return pl.DataFrame(columns)
+
+
+def _known_at_the_latest(frame: "pl.DataFrame", after: timedelta) -> "pl.DataFrame":
+    import polars as pl
+
+    known = pl.max_horizontal(pl.col("known_at"), pl.col(LATEST) + after)
+    return frame.with_columns(known_at=known).drop(LATEST)

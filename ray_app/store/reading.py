@@ -1,16 +1,18 @@
 """The read side: facts now, as of T (what this node would have answered), known by T (by anyone).
 
-as_of=T takes rows received and known by T; known_by=T takes rows known by T whenever received. Of a fact's
-revisions the last one that passes holds.
+as_of=T takes rows received and known by T; known_by=T takes rows known by T whenever received. Where it is not told
+when a value became known but by when, known_by goes by that, also for a value that this node had earlier: so the same
+history filled back later is known at the same times. Of a fact's revisions the last one that passes holds.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, func, select
+from sqlalchemy import ColumnElement, FromClause, Select, Table, and_, func, select
+from sqlalchemy.sql.selectable import AliasedReturnsRows
 
 from ray_app.model.records import Record
 from ray_app.model.timerange import TimeRange
@@ -35,10 +37,20 @@ class Point:
             out += [table.c.received_at <= self.as_of, table.c.known_at <= self.as_of]
         if self.known_by is not None:
             out.append(table.c.known_at <= self.known_by)
+            if (latest := known_latest(table)) is not None:
+                name, after = latest
+                out.append(table.c[name] <= self.known_by - after)
         return out
 
 
 NOW = Point()
+_LATEST = {FACTS[kind]: kind.known_at_latest for kind in FACTS if kind.known_at_latest is not None}
+
+
+def known_latest(table: FromClause) -> tuple[str, timedelta] | None:
+    """Of a table of facts, or an alias of it: each is known at the latest so long after this field."""
+    real = table.element if isinstance(table, AliasedReturnsRows) else table
+    return _LATEST.get(real) if isinstance(real, Table) else None
 
 
 class Reach(NamedTuple):
@@ -233,16 +245,22 @@ class Reading:
         return out
 
     async def lineage(
-        self, record: type[Record], stream: str, partition: str, key: datetime | str, revision: int
+        self,
+        record: type[Record],
+        stream: str,
+        partition: str,
+        key: datetime | str,
+        revision: int,
+        at: Point = NOW,
     ) -> dict[str, Any] | None:
-        """From a row to its raw response; None when there is no such row."""
+        """From a row to its raw response; None when there is no such row (at that point in time)."""
         table = FACTS[record]
         query = (
             select(pages, table.c.known_at, table.c.received_at.label("had_at"))
             .join_from(table, series, table.c.series == series.c.id)
             .join(pages, table.c.page == pages.c.id)
             .where(series.c.stream == stream, series.c.partition == partition)
-            .where(table.c[record.keyed_by()] == key, table.c.revision == revision)
+            .where(table.c[record.keyed_by()] == key, table.c.revision == revision, *at.bounds(table))
         )
         async with self._database.read() as connection:
             row = (await connection.execute(query)).mappings().one_or_none()

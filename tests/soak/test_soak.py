@@ -3,6 +3,7 @@
 import pytest
 
 from tests.soak.__main__ import soak
+from tests.soak.backfilled import backfilled
 from tests.soak.remembered import remembered
 
 
@@ -35,3 +36,13 @@ async def test_what_was_answered_in_a_storm_is_answered_again_as_of_then():
     assert len(found.routes) >= 20
     assert found.revisions > 0
     assert found.changed > 60  # or there was nothing that could differ
+
+
+@pytest.mark.slow
+async def test_a_history_filled_back_afterwards_makes_the_same_training_set():
+    both = await backfilled(days=0.5, seed=1)
+    assert both.differences() == []
+    assert len(both.there) == 24  # two symbols, twelve hours
+    moved = {"price_change_1h", "rsi_14", "funding_rate", "open_interest_usd", "future_return_4h"}
+    assert moved <= {name for name in both.there.columns if both.there[name].n_unique() > 1}
+    assert {"fed_target_rate", "tvl_change_7d", "fear_greed_index", "sp500_change_5d"} <= set(both.filled())

@@ -78,7 +78,7 @@ FAULTS: tuple[Mapping[str, Any], ...] = (
     {"fault": "F26", "probability": 0.0001, "parameters": {"kind": "shutdown", "seconds": 600}},
     {"fault": "F26", "probability": 0.0001, "parameters": {"kind": "slow"}},
 )
-MINUTE = timedelta(minutes=1)
+MINUTE, MONTH = timedelta(minutes=1), timedelta(days=30)
 
 
 @dataclass(slots=True)
@@ -95,6 +95,8 @@ class World:
     sources: str = "all"
     quick: bool = False  # nothing more often than every quarter of an hour
     features: bool = False  # whether rows of features are built, as wall time allows
+    reach: timedelta = timedelta(hours=6)  # how far back from its start the node fills what it lacks
+    late: timedelta = timedelta(0)  # how long after the start it begins
     node: Node | None = None
     _shard: asyncio.Task[None] | None = None
     _keepers: Mapping[str, Keeper] = field(default_factory=dict)
@@ -121,7 +123,7 @@ class World:
             clock=self.clock,
             assigned=tuple(self._few(a, few) for a in assignments(settings)),
             simulated=True,
-            reach=timedelta(hours=6),
+            reach=self.reach + self.late,
             redis_url="",
             release="soak",
             http=http,
@@ -155,14 +157,22 @@ class World:
 
     def _fewer(self, stream: Stream, registry: Registry) -> Stream:
         mine = stream.partitions(registry)[: self.series]
-        reach = min(stream.reach, timedelta(days=30)) if stream.reach is not None else None
+        reach = min(stream.reach, MONTH) + self.late if stream.reach is not None else None
         return replace(stream, partitions=lambda _: mine, reach=reach)
+
+    def empty(self, folder: Path) -> "World":
+        """Another node that knows nothing yet and fills back as far as this one did, which must have ended."""
+        late = self.clock.now() - START
+        return replace(self, folder=folder, late=late, node=None, _shard=None, _keepers={})
+
+    async def close(self) -> None:
+        await self.end()
+        if self.node is not None:
+            await self.node.close()
 
     async def kill(self) -> None:
         """Stop in the middle of everything, as a killed process does: nothing is finished or given back."""
-        await self.end()
-        assert self.node is not None
-        await self.node.close()
+        await self.close()
         await _expire_leases(self.folder)  # on wall time, that the test does not wait for
 
     async def pass_time(self, span: timedelta) -> None:
@@ -214,6 +224,7 @@ async def world(
     *,
     quick: bool = False,
     features: bool = False,
+    reach: timedelta = timedelta(hours=6),
 ) -> AsyncIterator[World]:
     """A simulator that answers on a socket of this event loop, its time standing still until driven."""
     loop, busy = asyncio.get_running_loop(), Busy()
@@ -234,14 +245,22 @@ async def world(
         clock = EventClock(simulation.clock, busy)
         simulation.beat = partial(_minute, clock)
         made = World(
-            folder, simulation, clock, busy, address(bound), application, series, sources, quick, features
+            folder,
+            simulation,
+            clock,
+            busy,
+            address(bound),
+            application,
+            series,
+            sources,
+            quick,
+            features,
+            reach,
         )
         try:
             await made.begin()
             yield made
         finally:
-            await made.end()
-            if made.node is not None:
-                await made.node.close()
+            await made.close()
             server.should_exit = True
             await serving

@@ -43,8 +43,10 @@ def add(app: FastAPI, node: Node) -> None:
         if dataset is not None:
             check_licence(dataset, key_of(request.scope).internal, [partition])
         if dataset is not None and isinstance(key, str) == dataset.by_id:
-            found = await node.store.reading.lineage(dataset.record, stream, partition, key, revision)
-        if dataset is None or found is None or not _seen(found, at.point.as_of, at.point.known_by):
+            found = await node.store.reading.lineage(
+                dataset.record, stream, partition, key, revision, at.point
+            )
+        if dataset is None or found is None:
             raise Problem("NOT_FOUND", "there is no such record (at that time)", {"record_id": record_id})
         received, known = found["had_at"], found["known_at"]
         answer = Answer(
@@ -128,13 +130,6 @@ def add(app: FastAPI, node: Node) -> None:
         app, "/api/v1/revisions", revisions, scope="read:ops", query=RevisionsQuery,
         summary="What changed after first being seen: old, new, when",
     )  # fmt: skip
-
-
-def _seen(found: dict[str, Any], as_of: datetime | None, known_by: datetime | None) -> bool:
-    received, known = found["had_at"], found["known_at"]
-    if as_of is not None and (received > as_of or known > as_of):
-        return False
-    return known_by is None or bool(known <= known_by)
 
 
 def _evidence(found: dict[str, Any], key: datetime | str, revision: int) -> dict[str, Any]:
