@@ -1,6 +1,7 @@
 """The manifests as a cluster would take them, as far as that can be told without one."""
 
 import json
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -275,3 +276,31 @@ def test_the_head_s_state_survives_and_only_tokens_open_it():
     assert "externalStorageNamespace" not in cluster["gcsFaultToleranceOptions"]  # it would bring ghosts back
     assert cluster["autoscalerOptions"]["version"] == "v2"
     assert cluster["enableInTreeAutoscaling"] is True
+
+
+POLICY = re.compile(
+    r"^\|[^|]*\|[^|]*\| ([\d, ]+) \| (?:NetworkPolicy )?((?:`\w+`(?:, )?)+) \|$", re.MULTILINE
+)
+
+
+def test_who_calls_whom_is_told_as_the_policies_allow_it():
+    found = {
+        one["metadata"]["name"]: one["spec"]
+        for one in objects("overlays/local")
+        if one["kind"] == "NetworkPolicy"
+    }
+
+    def ports(name: str) -> set[int]:
+        rules = [*found[name].get("ingress", []), *found[name].get("egress", [])]
+        return {port["port"] for rule in rules for port in rule.get("ports", [])}
+
+    text = (REPO / "docs" / "integration.md").read_text(encoding="utf-8")
+    rows = [(told, re.findall(r"`(\w+)`", names)) for told, names in POLICY.findall(text)]
+    told = {name: {int(port) for port in ports_.split(", ")} for ports_, names in rows for name in names}
+    assert set(told) == set(found) - {"default-deny", "names", "inside"}
+    assert {name: mine - ports(name) for name, mine in told.items() if mine - ports(name)} == {}
+    inward = {name: ports(name) for name in ("clients", "scraping", "operator", "upstreams")}
+    assert {name: told[name] for name in inward} == inward
+    (rule,) = found["clients"]["ingress"]
+    (callers,) = rule["from"][0]["namespaceSelector"]["matchExpressions"]
+    assert callers["values"] == re.findall(r"namespace `(\w+)`", text)[:2] == ["trading", "analytics"]
