@@ -13,8 +13,8 @@ from ray_app.model.clock import SystemClock
 from ray_app.model.errors import StoreUnavailable
 from ray_app.model.records import Price
 from ray_app.model.timerange import TimeRange
-from ray_app.runtime import keeper
 from ray_app.runtime.collector import Shard
+from ray_app.runtime.keeper import keeper_for
 from ray_app.runtime.opening import Node
 from ray_app.settings import Settings
 from tests.servers import MariaDB, Redis
@@ -29,10 +29,10 @@ async def until(condition: Callable[[], Any], seconds: float = 60) -> None:
         await WALL.sleep(0.1)
 
 
-@pytest.fixture(autouse=True)
-def no_keeper_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no Ray in these tests: turns come from SQL at once."""
-    monkeypatch.setattr(keeper, "LOOKUPS", 0)
+def shard_of(node: Node, members: list[str], owner: str) -> Shard:
+    """As the collector runs it where there is no keeper to ask, and no Ray: its turns come from SQL."""
+    keepers = {assigned.scope: keeper_for(node, assigned) for assigned in node.assigned}
+    return Shard(node, "collect-0", members, WALL, owner, lambda assigned: keepers[assigned.scope])
 
 
 async def slots(node: Node) -> list[tuple[str, Any]]:
@@ -57,7 +57,7 @@ async def test_a_minute_without_mariadb_loses_no_page(
     await node.store.database.prepare(simulated=True)
     await node.declare(node.clock.now())
     members = [f"coingecko.{stream.name}" for _, stream in node.streams()]
-    running = asyncio.create_task(Shard(node, "collect-0", members, WALL, "outage").run())
+    running = asyncio.create_task(shard_of(node, members, "outage").run())
     try:
 
         async def priced() -> bool:
@@ -99,7 +99,7 @@ async def test_without_redis_collecting_goes_on_and_its_events_come_later(
     node = await open_with(settings_for(address, redis_url=fresh_redis_url, history=timedelta(hours=2)))
     await node.store.database.prepare(simulated=True)
     await node.declare(node.clock.now())
-    running = asyncio.create_task(Shard(node, "collect-0", ["coingecko.prices"], WALL, "redis").run())
+    running = asyncio.create_task(shard_of(node, ["coingecko.prices"], "redis").run())
     redis = redis_client(fresh_redis_url)
     try:
 
@@ -158,7 +158,7 @@ async def test_a_full_database_keeps_the_answer_and_goes_on_when_there_is_room(
             cursor.close()
 
     await limit(3)
-    running = asyncio.create_task(Shard(node, "collect-0", ["coingecko.prices"], WALL, "full").run())
+    running = asyncio.create_task(shard_of(node, ["coingecko.prices"], "full").run())
     try:
 
         async def kept() -> bool:
@@ -190,10 +190,7 @@ async def test_two_clusters_at_once_have_one_owner_and_hand_over(
     nodes = [await open_with(settings), await open_with(settings)]
     await nodes[0].store.database.prepare(simulated=True)
     await nodes[0].declare(nodes[0].clock.now())
-    old, new = (
-        Shard(node, "collect-0", members, WALL, owner)
-        for node, owner in zip(nodes, ("old", "new"), strict=True)
-    )
+    old, new = (shard_of(node, members, owner) for node, owner in zip(nodes, ("old", "new"), strict=True))
     tasks = [asyncio.create_task(old.run())]
     try:
 
