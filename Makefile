@@ -53,8 +53,10 @@ format: setup ## Rewrite the code as `check` wants it, where that is mechanical
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
 
+# Its many processes import the same modules: each is compiled once. The long tests begin first (tests/conftest.py).
+test: export PYTHONDONTWRITEBYTECODE =
 test: setup servers ## The whole test suite, against real servers
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-fast: setup ## Tests that need no server and take no time
 	$(BIN)/python -m pytest -q -m 'not slow and not mariadb and not redis and not ray and not chromium'

@@ -13,8 +13,11 @@ os.environ |= {
     "WEBSOCKETS_MAX_LINE_LENGTH": "2097152",
 }
 
+import asyncio
 import itertools
+import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,25 +35,68 @@ MARKS = {
     "browser": "chromium",
 }
 database_numbers = itertools.count(1)
+MEMORY = Path("/dev/shm")
+ROOM = 4 * 2**30  # bytes; those of a test that passed are removed at once
 
 # The same examples in every run, and no time limit on one of them: a busy machine is not a failure.
 settings.register_profile("same-every-time", derandomize=True, deadline=None)
 settings.load_profile("same-every-time")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark tests by the servers they ask for, so that nobody has to remember it.
 
-    Where two processes share the tests, a file stays with one of them, and so does all that starts Ray or a
-    whole node: these take both cores, one after the other.
+    Where processes share the tests, a file stays with one of them, and so does all that starts a Ray: there is one
+    at a time. Those begin first, then the other files with slow tests: what is left for the end is short, so both
+    processes end at about the same time.
     """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    places = {}
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARKS:
                 item.add_marker(MARKS[fixture])
         file = item.path.relative_to(REPO / "tests")
-        whole = file.parts[0] in ("runtime", "soak") or file.name in ("test_up.py", "test_real_history.py")
-        item.add_marker(pytest.mark.xdist_group("nodes" if whole else str(file)))
+        ray = item.get_closest_marker("ray") is not None or file.name == "test_up.py"
+        alone = str(file) if file.parts[0] != "soak" else item.nodeid  # each takes two processes for minutes
+        item.add_marker(pytest.mark.xdist_group("ray" if ray else alone))
+        places[item] = (not ray, file.parts[0] != "soak", item.path not in slow)
+    if hasattr(config, "workerinput"):
+        items.sort(key=places.__getitem__)
+
+
+def pytest_configure() -> None:
+    """Temporary folders are in memory where it has room: what is written is proved, not that a disk keeps it.
+
+    A process that is killed loses nothing of either. PYTEST_DEBUG_TEMPROOT, or --basetemp, names another place.
+    """
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM and _available() > 2 * ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def _available() -> int:
+    """Bytes of memory that nobody uses."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+@pytest.fixture(scope="session")
+def prepared_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared store without data, to be copied: making one takes longer than most tests."""
+    from ray_app.store.store import Store
+
+    path = tmp_path_factory.mktemp("prepared") / "node.db"
+
+    async def prepare() -> None:
+        store = Store(f"sqlite+aiosqlite:///{path}", str(path.parent / "raw"))
+        await store.database.prepare(simulated=True)
+        await store.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(prepare())).result()
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """What may stand in a query string. Unknown names are refused: a misspelt one is not a silent default."""
 
+from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -61,9 +62,15 @@ def checked(model: type[Q], given: dict[str, Any]) -> Q:
         ) from None
 
 
+@cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Once a process: it takes a millisecond or two, and an application has some hundred routes."""
+    return model.model_json_schema()
+
+
 def parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
     """The same for the OpenAPI document."""
-    schema = model.model_json_schema()
+    schema = _schema(model)
     required = set(schema.get("required", ()))
     out = []
     for name, shape in schema.get("properties", {}).items():

@@ -29,9 +29,8 @@ from ray_app.store.facts import Committed
 from ray_app.store.reading import Fact
 from ray_app.store.store import Store
 from tests.connect.conftest import KEY, START, Counted, Simulate, Simulated, answering, simulate
-from tests.store.conftest import prepared_sqlite
 
-__all__ = ["answering", "prepared_sqlite", "simulate"]
+__all__ = ["answering", "simulate"]
 DAY = timedelta(days=1)
 
 

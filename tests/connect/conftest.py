@@ -24,9 +24,6 @@ from ray_app.sources.coingecko import PRICES, SOURCE
 from ray_app.store.quota import Quotas
 from ray_app.store.store import Store
 from tests.connect.turns import T0, THIRTY
-from tests.store.conftest import prepared_sqlite
-
-__all__ = ["prepared_sqlite"]
 
 START = datetime(2026, 6, 1, 10, 3, 21, tzinfo=UTC)
 LISTINGS = (

@@ -1,4 +1,5 @@
 import logging
+import shutil
 import traceback
 from datetime import timedelta
 from pathlib import Path
@@ -45,13 +46,18 @@ PLANTED = "CG-planted-5ecret-9f8e7d6c"
 
 
 async def test_the_key_reaches_the_upstream_and_nobody_else(
-    simulate: Simulate, asking: Ask, answering: Answering, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    simulate: Simulate,
+    asking: Ask,
+    answering: Answering,
+    tmp_path: Path,
+    prepared_sqlite: Path,
+    caplog: pytest.LogCaptureFixture,
 ):
     """Good answers, refusals, broken connections, and an upstream that repeats the key in its error."""
     caplog.set_level(logging.DEBUG)
     simulated = simulate(keys={PLANTED: "analyst"}, limits=False)
+    shutil.copy(prepared_sqlite, tmp_path / "node.db")
     store = Store(f"sqlite+aiosqlite:///{tmp_path}/node.db", str(tmp_path / "raw"))
-    await store.database.prepare(simulated=True)
     lease = await store.leases.acquire("shard", "me")
     assert lease is not None
     wanted = Slice(("bitcoin",), TimeRange(START - timedelta(minutes=3, seconds=21), START))

@@ -1,5 +1,6 @@
 import asyncio
 import gzip
+import shutil
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -92,12 +93,14 @@ async def test_a_turn_that_came_too_late_is_not_used(simulated: Simulated, askin
     assert len(simulated.ledger()) == 1
 
 
-async def test_the_time_that_the_upstream_asks_for_is_waited(simulate: Simulate, asking: Ask, tmp_path: Path):
+async def test_the_time_that_the_upstream_asks_for_is_waited(
+    simulate: Simulate, asking: Ask, tmp_path: Path, prepared_sqlite: Path
+):
     """Told 90 seconds, by the upstream's own ledger nothing arrives earlier; the keeper's row says so too."""
     simulated = simulate(limits=False)
     simulated.fault("F01", count=1, retry_after=90)
+    shutil.copy(prepared_sqlite, tmp_path / "node.db")
     store = Store(f"sqlite+aiosqlite:///{tmp_path}/node.db", str(tmp_path / "raw"))
-    await store.database.prepare(simulated=True)
     async with client() as http:
         clock = await simulator_clock(simulated.base, http)
         quota = Quota(500, timedelta(minutes=1))

@@ -7,6 +7,7 @@ import base64
 import html
 import json
 import logging
+import shutil
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -66,7 +67,11 @@ def log(caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
 
 @pytest.mark.parametrize("kind", PLANS)
 async def test_a_secret_is_in_the_requests_and_nowhere_else(
-    tmp_path: Path, log: Callable[[], str], kind: str, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    prepared_sqlite: Path,
+    log: Callable[[], str],
+    kind: str,
+    capfd: pytest.CaptureFixture[str],
 ):
     plan, secrets = PLANS[kind]
     planted = set().union(*(forms(s) for s in (*secrets[-1:], *[TOKEN] * (kind == "token"))))
@@ -107,8 +112,8 @@ async def test_a_secret_is_in_the_requests_and_nowhere_else(
             return told(row, "500 x", **headers)
         return told(row, **headers)  # a good one: its title repeats the key
 
+    shutil.copy(prepared_sqlite, tmp_path / "node.db")
     store = Store(f"sqlite+aiosqlite:///{tmp_path}/node.db", str(tmp_path / "raw"))
-    await store.database.prepare(simulated=True)
     lease = await store.leases.acquire("shard", "me")
     assert lease is not None
     http, clock, validators = client(), ManualClock(T0), Validators()

@@ -28,9 +28,6 @@ from ray_app.store.tables import llm_spend, scorers, text_scores
 from tests.connect.conftest import Counted
 from tests.runtime.test_linking import DESK, GUARDIAN, MINUTE, REDDIT, RSS, T0, Desk, article, at_desk
 from tests.simulator.texting import Sim, simulated
-from tests.store.conftest import prepared_sqlite
-
-__all__ = ["prepared_sqlite"]
 
 UP, DOWN = "Bitcoin climbs 5.1% to $100 as buyers return", "Why Bitcoin's price is down 3.2% today"
 EVERY = (RSS, REDDIT, GUARDIAN, "edgar.filings")

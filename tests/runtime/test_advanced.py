@@ -21,7 +21,7 @@ from ray_app.sources import edgar
 from ray_app.store.linked import TextId
 from ray_app.store.reading import Point
 from ray_app.store.scored import content_of
-from tests.runtime.advising import DOWN, UP, adviser, desk, numbers, prepared_sqlite, sim, told
+from tests.runtime.advising import DOWN, UP, adviser, desk, numbers, sim, told
 from tests.runtime.test_linking import (
     DESK,
     GUARDIAN,
@@ -38,7 +38,7 @@ from tests.runtime.test_linking import (
 )
 from tests.simulator.texting import Sim
 
-__all__ = ["desk", "prepared_sqlite", "sim"]
+__all__ = ["desk", "sim"]
 DAY = timedelta(days=1)
 
 

@@ -22,14 +22,13 @@ from tests.runtime.advising import (
     everything,
     numbers,
     obeying,
-    prepared_sqlite,
     sim,
     told,
 )
 from tests.runtime.test_linking import DESK, HOUR, MINUTE, T0, TELEGRAPH, Desk, article
 from tests.simulator.texting import Sim
 
-__all__ = ["desk", "prepared_sqlite", "sim"]
+__all__ = ["desk", "sim"]
 BROKEN = "Bitcoin and the broken text"
 OTHERS = [UP, DOWN, "Bitcoin as usual"]
 

@@ -1,5 +1,6 @@
 """Rows of features are built from the store: at a bar's end, again after a correction, and nothing else."""
 
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -41,7 +42,6 @@ class Desk(Market):
         self.building = Building(self.node, "me", SystemClock())
 
     async def open(self) -> None:
-        await self.store.database.prepare(simulated=True)
         lease, mine = [await self.store.leases.acquire(name, "me") for name in ("tests", "features")]
         assert lease is not None
         assert mine is not None
@@ -71,7 +71,8 @@ WEEK = TimeRange(NOW - 7 * DAY + SECOND, NOW + DAY)
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+async def desk(tmp_path: Path, prepared_sqlite: Path) -> AsyncIterator[Desk]:
+    shutil.copy(prepared_sqlite, tmp_path / "node.db")
     made = Desk(tmp_path)
     await made.open()
     yield made
@@ -149,7 +150,10 @@ async def test_who_holds_no_lease_builds_nothing(desk: Desk):
 
 
 @pytest.mark.redis
-async def test_the_newest_hour_is_in_redis_before_it_is_stored(tmp_path: Path, fresh_redis_url: str):
+async def test_the_newest_hour_is_in_redis_before_it_is_stored(
+    tmp_path: Path, prepared_sqlite: Path, fresh_redis_url: str
+):
+    shutil.copy(prepared_sqlite, tmp_path / "node.db")
     desk = Desk(tmp_path, fresh_redis_url)
     await desk.open()
     hot = redis_client(fresh_redis_url)

@@ -1,6 +1,7 @@
 """Texts committed through the store are linked by a shard's loop; plain asyncio, SQLite, no Ray, no network."""
 
 import asyncio
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -89,9 +90,9 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+async def desk(tmp_path: Path, prepared_sqlite: Path) -> AsyncIterator[Desk]:
+    shutil.copy(prepared_sqlite, tmp_path / "node.db")
     desk = Desk(tmp_path)
-    await desk.node.store.database.prepare(simulated=True)
     lease = await desk.node.store.leases.acquire("texts", "me")
     assert lease is not None
     desk.lease = lease

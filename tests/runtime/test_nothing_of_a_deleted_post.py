@@ -32,9 +32,7 @@ from ray_app.store.tables import metadata, outbox, set_aside, slices
 from tests.connect.conftest import Counted
 from tests.connect.served import Seen, served, told
 from tests.runtime.test_rechecking import Writes
-from tests.store.conftest import prepared_sqlite
 
-__all__ = ["prepared_sqlite"]
 T0 = datetime(2026, 6, 1, 12, tzinfo=UTC)
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 WORDS = "seven amber lanterns were sold by the heron on pier nine"

@@ -1,4 +1,5 @@
 import re
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -53,9 +54,9 @@ def client(app: FastAPI, key: str | None) -> httpx.AsyncClient:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
+async def store(tmp_path: Path, prepared_sqlite: Path) -> AsyncIterator[Store]:
+    shutil.copy(prepared_sqlite, tmp_path / "node.db")
     opened = Store(f"sqlite+aiosqlite:///{tmp_path / 'node.db'}", str(tmp_path / "raw"))
-    await opened.database.prepare(simulated=True)
     yield opened
     await opened.close()
 

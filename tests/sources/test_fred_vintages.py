@@ -24,9 +24,7 @@ from ray_app.sources.fred import LIMIT, SOURCE, VINTAGES
 from ray_app.store.reading import Point
 from ray_app.store.store import Store
 from tests.sources.pages import Prepared, over, utc
-from tests.store.conftest import prepared_sqlite
 
-__all__ = ["prepared_sqlite"]
 JUNE, JULY = date(2016, 6, 29), date(2016, 7, 29)
 KNOWN = timedelta(hours=30)  # a vintage's day is over in US Central
 EVER = TimeRange(datetime(1980, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC))

@@ -1,9 +1,7 @@
 """A store on either database: an empty SQLite file, or an empty database on a real MariaDB."""
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,21 +41,6 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite+aiosqlite:///{tmp_path}/node.db"
     url: str = request.getfixturevalue("fresh_mariadb_database")
     return url
-
-
-@pytest.fixture(scope="session")
-def prepared_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A prepared store without data, to be copied: making one takes longer than most tests."""
-    path = tmp_path_factory.mktemp("prepared") / "node.db"
-
-    async def prepare() -> None:
-        store = Store(f"sqlite+aiosqlite:///{path}", str(path.parent / "raw"))
-        await store.database.prepare(simulated=True)
-        await store.close()
-
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(lambda: asyncio.run(prepare())).result()
-    return path
 
 
 @pytest.fixture
