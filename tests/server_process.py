@@ -56,7 +56,7 @@ def program(*names: str) -> str:
 class Process:
     """One server process. `answers` returns once the server serves, and raises until then."""
 
-    def __init__(self, name: str, command: list[str], log: Path, answers: Callable[[], None]) -> None:
+    def __init__(self, name: str, command: list[str], log: Path, answers: Callable[[], object]) -> None:
         self.name, self.command, self.log, self.answers = name, command, log, answers
         self.child: subprocess.Popen[bytes] | None = None
         self.guard: subprocess.Popen[bytes] | None = None

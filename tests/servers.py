@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import pytest
@@ -128,10 +129,10 @@ class MariaDB(Server):
         parts = urlsplit(self.base)
         return urlunsplit(parts._replace(path=f"/{database}"))
 
-    def execute(self, *statements: str) -> None:
-        """Run SQL from any test, async or not: on a connection, loop and thread of its own."""
+    def execute(self, *statements: str) -> list[tuple[Any, ...]]:
+        """Run SQL from any test, async or not: on a connection, loop and thread of its own; the last one's rows."""
 
-        async def run() -> None:
+        async def run() -> list[tuple[Any, ...]]:
             import asyncmy
 
             parts = urlsplit(self.base)
@@ -147,16 +148,25 @@ class MariaDB(Server):
                 async with connection.cursor() as cursor:
                     for statement in statements:
                         await cursor.execute(statement)
+                    return list(await cursor.fetchall())
             finally:
                 await connection.ensure_closed()
 
         with ThreadPoolExecutor(1) as thread:
-            thread.submit(lambda: asyncio.run(run())).result()
+            return thread.submit(lambda: asyncio.run(run())).result()
 
     def create_database(self, name: str) -> str:
         """Make an empty database and return its URL. An existing one is an error: it may be somebody's."""
         self.execute(f"CREATE DATABASE `{name}`")
         return self.url(name)
+
+    def statements(self, name: str) -> list[str]:
+        """What makes the same tables with the same rows again, in the database that is used then."""
+        made = ["SET FOREIGN_KEY_CHECKS = 0"]
+        for (table,) in self.execute(f"SHOW TABLES FROM `{name}`"):
+            [(_, create)] = self.execute(f"SHOW CREATE TABLE `{name}`.`{table}`")
+            made += [create, f"INSERT INTO `{table}` SELECT * FROM `{name}`.`{table}`"]
+        return made
 
     def drop_database(self, name: str) -> None:
         self.execute(f"DROP DATABASE `{name}`")

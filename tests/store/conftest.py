@@ -1,7 +1,10 @@
 """A store on either database: an empty SQLite file, or an empty database on a real MariaDB."""
 
+import asyncio
+import os
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +16,7 @@ from ray_app.model.collected import Collected, Lease
 from ray_app.store.facts import Committed
 from ray_app.store.store import Store
 from ray_app.store.tables import metadata
+from tests.servers import MariaDB
 
 
 @dataclass
@@ -43,6 +47,25 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+def prepared_mariadb(mariadb: MariaDB) -> Iterator[list[str]]:
+    """The statements that make a prepared store without data in a new database of MariaDB."""
+    mariadb.start()
+    name = f"prepared_{os.getpid()}"
+    url = mariadb.create_database(name)
+
+    async def prepare() -> None:
+        store = Store(url, "unused")
+        await store.database.prepare(simulated=True)
+        await store.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(prepare())).result()
+    yield mariadb.statements(name)
+    mariadb.start()
+    mariadb.drop_database(name)
+
+
 @pytest.fixture
 async def opened(database_url: str, tmp_path: Path) -> AsyncIterator[Callable[..., Store]]:
     """Open the database any number of times, as several processes would."""
@@ -57,12 +80,14 @@ async def opened(database_url: str, tmp_path: Path) -> AsyncIterator[Callable[..
 
 
 @pytest.fixture
-async def node(opened: Callable[..., Store], prepared_sqlite: Path) -> Open:
+async def node(opened: Callable[..., Store], prepared_sqlite: Path, request: pytest.FixtureRequest) -> Open:
     store = opened()
     if store.database.is_sqlite:
         shutil.copy(prepared_sqlite, str(store.database.url.database))
     else:
-        await store.database.prepare(simulated=True)
+        again: list[str] = request.getfixturevalue("prepared_mariadb")
+        mariadb: MariaDB = request.getfixturevalue("mariadb")
+        mariadb.execute(f"USE `{store.database.url.database}`", *again)
     lease = await store.leases.acquire("shard", "me")
     assert lease is not None
     return Open(store, lease)

@@ -11,6 +11,7 @@ from ray_app.model.errors import WrongStore
 from ray_app.store.engine import VERSION_TABLE
 from ray_app.store.store import Store
 from ray_app.store.tables import metadata
+from tests.servers import MariaDB
 from tests.store.conftest import Open
 
 
@@ -164,3 +165,20 @@ async def test_a_store_of_a_newer_node_stops_the_start(node: Open):
     await run(node.store, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
     with pytest.raises(WrongStore, match="newer node"):
         await node.store.database.prepare(simulated=True)
+
+
+async def test_the_store_that_tests_copy_is_the_one_that_a_start_makes(
+    mariadb: MariaDB, fresh_mariadb_database: str, prepared_mariadb: list[str]
+):
+    name = fresh_mariadb_database.rpartition("/")[2]
+    mariadb.execute(f"USE `{name}`", *prepared_mariadb)
+    store = Store(fresh_mariadb_database, "unused")
+    try:
+        with pytest.raises(WrongStore, match="holds simulated data"):
+            await store.database.prepare(simulated=False)
+        await store.database.prepare(simulated=True)
+    finally:
+        await store.close()
+    tables = [one for one in prepared_mariadb if one.startswith("CREATE")]
+    assert len(tables) > len(metadata.tables)
+    assert [one for one in mariadb.statements(name) if one.startswith("CREATE")] == tables
