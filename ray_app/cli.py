@@ -86,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
     )
     backed_up.add_argument("--at", type=moment, help="when it was begun; default: now")
 
+    on_disks(commands)
     keys = commands.add_parser("keys", help="API keys").add_subparsers(
         dest="keys", required=True, metavar="ACTION"
     )
@@ -102,6 +103,42 @@ def parser() -> argparse.ArgumentParser:
     revoke.add_argument("id", help="the public id: cdk_ID_...")
     on_clusters(commands)
     return root
+
+
+def on_disks(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The arguments of backup, restore and compact."""
+    backup = commands.add_parser(
+        "backup", help="copy what is new of database and raw pages to a target; prints a receipt"
+    )
+    backup.add_argument("--to", help="folder or fsspec URL; default: CRYPTO_DATA_BACKUP_PATH")
+    backup.add_argument(
+        "--keep-days",
+        type=int,
+        choices=range(1, 30),
+        metavar="1..29",
+        default=28,
+        help="backups that were begun earlier are forgotten, and texts deleted since with them (28)",
+    )
+    backup.add_argument("--list", action="store_true", help="which backups there are")
+    backup.add_argument(
+        "--verify", action="store_true", help="restore one into a temporary folder and compare; makes none"
+    )
+    backup.add_argument("--at", type=moment, help="verify the newest of this time or before")
+    restore = commands.add_parser("restore", help="fill an empty node from a backup and compare")
+    restore.add_argument("--from", dest="source", help="its target; default: CRYPTO_DATA_BACKUP_PATH")
+    restore.add_argument("--at", type=moment, help="the newest of this time or before; default: the newest")
+    restore.add_argument(
+        "--to", type=Path, help="a data folder elsewhere; default: database and raw pages of the settings"
+    )
+    compact = commands.add_parser(
+        "compact", help="pack old raw pages into larger files, forget old events; prints a receipt"
+    )
+    compact.add_argument(
+        "--pages-older", type=days, default=timedelta(days=7), help="pack pages of days before (7d)"
+    )
+    compact.add_argument(
+        "--events-older", type=days, default=timedelta(days=30), help="forget announced events (30d)"
+    )
 
 
 def on_clusters(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -140,6 +177,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return up(settings, args)
         if args.command in ("deploy", "rollback", "validate"):
             return elsewhere(args)
+        if args.command in ("backup", "restore", "compact"):
+            from ray_app.commands import keeping
+
+            return asyncio.run(keeping.run(settings, args))
         from ray_app.commands import operate
 
         return asyncio.run(operate.run(settings, args))

@@ -123,6 +123,10 @@ class Settings(BaseSettings):
     export_days: int = Field(
         7, ge=1, le=30, description="days after which the files of an export are deleted; 30 at most"
     )
+    backup_path: str = Field("", description="folder or fsspec URL that backups go to, on another disk")
+    backup_key: SecretStr | None = Field(
+        None, description="64 hexadecimal digits that backups are sealed with; empty: they are not"
+    )
     instruments: Path | None = Field(
         None, description="a file of further coins, one line each, like instruments.csv"
     )

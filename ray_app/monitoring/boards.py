@@ -39,7 +39,7 @@ OVERVIEW = Board(
         ),
         Panel(
             title="Backup", kind="stat", width=4, unit="seconds", red=172_800,
-            about="age of the last one, by crypto-data backed-up", queries=(Query(BACKUP),),
+            about="age of the last complete one", queries=(Query(BACKUP),),
         ),
         Panel(
             title="Applications that do not run", kind="stat", width=4, red=1, about="of Ray Serve",

@@ -134,7 +134,7 @@ GATEWAY: tuple[Measure, ...] = (
     Measure("crypto_data_raw_size_bytes", "gauge", "bytes", "size of the disk of raw pages; absent for a bucket"),
     Measure(
         "crypto_data_backup_age_seconds", "gauge", "seconds",
-        "time since `crypto-data backed-up` was last run, seen within five minutes; absent before the first time",
+        "time since the last complete backup was begun, seen within five minutes; absent before the first one",
     ),
 )  # fmt: skip
 

@@ -118,7 +118,7 @@ async def build_job(
         )
     if any(t.minute or t.second or t.microsecond for t in (over.start, over.end)):
         raise ValueError(f"rows are of whole hours; {over.start} .. {over.end} is none")
-    async with Holding(node, JOB, f"{JOB}-{id(node):x}-{as_of.timestamp():.6f}") as lease:
+    async with Holding(node.store, JOB, f"{JOB}-{id(node):x}-{as_of.timestamp():.6f}") as lease:
         await node.store.vectors.declare(SET, NAMES, node.clock.now, await node.store.ledger.newest(), lease)
         parts = await spans(node, over, assets, as_of)
         left = [one for one in parts if again or one.there < one.wanted]

@@ -61,7 +61,7 @@ class Exporting:
         if pool is None and self._opening is not None:
             pool = job.pool_of(self._opening, ACTORS)
         exports = self._node.store.exports
-        async with Holding(self._node, f"export-{export}", self._owner) as lease:
+        async with Holding(self._node.store, f"export-{export}", self._owner) as lease:
             begun = await exports.begin(export, self._node.clock.now(), lease)
             if begun is None:
                 return False

@@ -19,7 +19,7 @@ async def heal_round(node: Node, reach: timedelta) -> dict[str, Any]:
     now = node.clock.now()
     await node.declare(now)
     receipt: dict[str, Any] = {"gaps": 0, "filled": 0, "records": 0, "failed": [], "not_repairable": []}
-    async with Holding(node, "heal", f"heal-{now.timestamp():.6f}") as lease:
+    async with Holding(node.store, "heal", f"heal-{now.timestamp():.6f}") as lease:
         books = LeasedBooks(node, lease)
         for assigned in node.assigned:
             if assigned.missing:

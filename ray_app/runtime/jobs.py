@@ -23,6 +23,7 @@ from ray_app.runtime.keeper import FarTurns, keeper_for
 from ray_app.runtime.opening import Assigned, LeasedBooks, Node
 from ray_app.store.engine import dumps
 from ray_app.store.leases import TTL
+from ray_app.store.store import Store
 
 EVERY = 1.0  # seconds between progress rows
 
@@ -85,12 +86,12 @@ def turns_for(node: Node, assigned: Assigned, *, near: bool) -> Turns:
 class Holding:
     """A lease held while a job runs; renewed in the background. Raises Fenced when somebody else has the job."""
 
-    def __init__(self, node: Node, shard: str, owner: str) -> None:
-        self._node, self._shard, self._owner = node, shard, owner
+    def __init__(self, store: Store, shard: str, owner: str) -> None:
+        self._store, self._shard, self._owner = store, shard, owner
         self._renewing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Lease:
-        lease = await self._node.store.leases.acquire(self._shard, self._owner)
+        lease = await self._store.leases.acquire(self._shard, self._owner)
         if lease is None:
             raise Fenced(
                 f"{self._shard} is running elsewhere; wait for it, or for {TTL.total_seconds():.0f} s if it died"
@@ -104,12 +105,12 @@ class Holding:
         while True:
             await wall.sleep(TTL.total_seconds() / 3)
             with contextlib.suppress(StoreUnavailable):  # nothing can be committed meanwhile, by anyone
-                await self._node.store.leases.renew(lease)
+                await self._store.leases.renew(lease)
 
     async def __aexit__(self, *_: object) -> None:
         if self._renewing is not None:
             self._renewing.cancel()
-        await self._node.store.leases.release(self._lease)
+        await self._store.leases.release(self._lease)
 
 
 def job_name(request: Request) -> str:
@@ -141,7 +142,7 @@ async def backfill_job(
     started = node.clock.now()
     turns = turns_for(node, assigned, near=near)
     progress, finish = _progress(node, job, request, started, show)
-    async with Holding(node, job, owner) as lease:
+    async with Holding(node.store, job, owner) as lease:
         await progress(0, 0, Receipt())
         work = Backfill(
             source=assigned.source,

@@ -79,7 +79,7 @@ async def score_texts(
     if over.start is not None and over.end is not None and over.start >= over.end:
         raise ValueError(f"the range is empty: {over.start.isoformat()} .. {over.end.isoformat()}")
     receipts: dict[str, Receipt] = {}
-    async with Holding(node, SHARD, owner) as lease:
+    async with Holding(node.store, SHARD, owner) as lease:
         for kind, names in wanted.items():
             pool = pool_of(node.models[kind])
             receipts[f"{kind.__name__.lower()}s"] = await _Work(node, lease, kind, names, over, pool).run()

@@ -24,6 +24,7 @@ from ray_app.store.tables import metadata, node
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "crypto_data_version"
+RESTORING = "crypto_data_restore_under_way"  # a table without rows, there until a restore is compared
 BUSY_SECONDS = 15
 START_SECONDS = 60  # that a start waits for another one's migrations
 
@@ -134,21 +135,17 @@ class Database:
             )
 
     def _migrate(self, connection: Connection) -> None:
-        from alembic import command  # here, since only a start needs it
-        from alembic.config import Config
-        from alembic.util import CommandError
+        from alembic.util import CommandError  # here, since only a start needs it
 
         present = set(inspect(connection).get_table_names())
+        self._refuse_half_restored(present)
         if VERSION_TABLE not in present and (ours := present & set(metadata.tables)):
             raise WrongStore(
                 f"{self.shown} already has the tables {', '.join(sorted(ours))}, "
                 "which this node did not make: give it an empty database, or rename them"
             )
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        config.attributes["connection"] = connection
         try:
-            command.upgrade(config, "head")
+            _upgrade(connection, "head")
         except CommandError as error:
             raise WrongStore(f"{self.shown} was made by a newer node: {error}") from error
         if found := differences(connection, VERSION_TABLE):
@@ -164,18 +161,54 @@ class Database:
                 f"there is no store at {self.url.database}: start the node once (crypto-data up)"
             )
         async with self.read() as connection:
-            prepared = await connection.run_sync(lambda c: inspect(c).has_table(node.name))
+            present = await connection.run_sync(lambda c: set(inspect(c).get_table_names()))
+            self._refuse_half_restored(present)
+            prepared = node.name in present
             query = select(node.c.value).where(node.c.name == "kind")
             kind = (await connection.execute(query)).scalar() if prepared else None
         if kind is None:
             raise WrongStore(f"{self.shown} is empty: start the node once (crypto-data up)")
         return bool(kind == "simulated")
 
+    def _refuse_half_restored(self, present: set[str]) -> None:
+        if RESTORING in present:
+            raise WrongStore(
+                f"{self.shown} was being restored and that did not end: empty it and restore again"
+            )
+
+    @asynccontextmanager
+    async def restoring(self, revision: str) -> AsyncIterator[None]:
+        """Make the tables of a migration in an empty database; no node starts on it until the block has ended well."""
+        async with self._alone(), self.write() as connection:
+            await connection.exec_driver_sql(f"CREATE TABLE {RESTORING} (id INTEGER)")
+            await connection.run_sync(_upgrade, revision)
+        yield
+        async with self.write() as connection:
+            await connection.exec_driver_sql(f"DROP TABLE {RESTORING}")
+
+    async def migration(self) -> tuple[str | None, str]:
+        """The migration that the tables have, and the last one of this release. Raises StoreUnavailable."""
+        from alembic.script import ScriptDirectory  # here, since few processes ask
+
+        async with self.read() as connection:
+            there = await connection.run_sync(_version)
+        return there, ScriptDirectory(str(MIGRATIONS)).get_current_head() or ""
+
     async def newer(self) -> str:
         """What a newer node made of the tables; "" where they are what this release knows. Raises StoreUnavailable."""
         async with self.read() as connection:
             there = await connection.run_sync(_version)
         return "" if there is None or there in known_versions() else f"migrated to {there} by a newer release"
+
+
+def _upgrade(connection: Connection, revision: str) -> None:
+    from alembic import command  # here, since only a start needs it
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
 
 
 @cache

@@ -35,7 +35,7 @@ class Store:
     def __init__(self, database_url: str, raw_path: str, pool: int = 5) -> None:
         self.database = Database(database_url, pool)
         self.raw = RawPages(raw_path)
-        self.folder = Folder(raw_path)
+        self.folder = Folder(self.raw.files)
         self.facts = Facts(self.database)
         self.ledger = Ledger(self.database)
         self.reading = Reading(self.database)

@@ -12,7 +12,7 @@ import yaml
 REPO = Path(__file__).parents[2]
 KUBERAY = REPO / "kuberay"
 KUBECTL = Path(sys.executable).parent / "kubectl"
-BUILDS = ("overlays/local", "overlays/production", "jobs/backfill")
+BUILDS = ("overlays/local", "overlays/production", "jobs/backfill", "jobs/backup")
 NAMESPACE = "crypto-data-collection"
 Object = dict[str, Any]
 
@@ -54,6 +54,8 @@ def pods(one: Object) -> Iterator[Object]:
     templates = [(group["groupName"], group["template"]) for group in groups(one)]
     if template := one.get("spec", {}).get("submitterPodTemplate"):
         templates.append(("submitter", template))
+    if one["kind"] == "CronJob":
+        templates.append(("job", one["spec"]["jobTemplate"]["spec"]["template"]))
     for name, template in templates:
         metadata = {"name": f"{one['metadata']['name']}-{name}", "namespace": one["metadata"]["namespace"]}
         yield {

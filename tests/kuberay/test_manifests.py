@@ -12,6 +12,7 @@ import ray
 import yaml
 from ray.serve.schema import ServeDeploySchema
 
+from ray_app import cli
 from ray_app.commands.config import unknown_keys
 from ray_app.commands.up import RAY_ENVIRONMENT
 from ray_app.settings import PREFIX, Settings
@@ -66,7 +67,7 @@ def test_pods_inside_custom_resources_are_valid(build: str):
         kubernetes_validate.validate(pod, KUBERNETES, strict=True)
 
 
-@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("build", [build for build in BUILDS if build != "jobs/backup"])
 def test_custom_resources_are_what_their_definitions_say(build: str):
     found = [one for one in objects(build) if group(one) in DEFINED_ELSEWHERE]
     assert found
@@ -206,7 +207,7 @@ def test_what_is_drained_outlives_its_draining():
 
 
 @pytest.mark.parametrize("build", ["overlays/local", "overlays/production"])
-def test_the_quota_holds_two_clusters_and_a_backfill(build: str):
+def test_the_quota_holds_two_clusters_a_backfill_and_backups(build: str):
     found = objects(build)
     (quota,) = (one["spec"]["hard"] for one in found if one["kind"] == "ResourceQuota")
     need = {
@@ -222,9 +223,39 @@ def test_the_quota_holds_two_clusters_and_a_backfill(build: str):
                 need[key] += (
                     quantity(asked.get(key.removeprefix("requests."), 0)) * part["maxReplicas"] * times
                 )
+    for pod in all_pods(objects("jobs/backup")):  # they may meet in a night
+        for key in ("cpu", "memory"):
+            need[f"requests.{key}"] += quantity(pod["spec"]["containers"][0]["resources"]["requests"][key])
     scaler = cluster_of(rayservice(build))["autoscalerOptions"]["resources"]["requests"]
     need["requests.memory"] += 2 * quantity(scaler["memory"])
     assert all(amount <= quantity(quota[key]) for key, amount in need.items()), need
+    claims = [one["spec"]["resources"]["requests"] for one in found if one["kind"] == "PersistentVolumeClaim"]
+    assert len(claims) <= int(quota["persistentvolumeclaims"])
+    assert sum(quantity(one["storage"]) for one in claims) <= quantity(quota["requests.storage"])
+
+
+def test_what_runs_by_itself_is_what_the_command_line_takes():
+    """With settings that are settings, on claims that there are, and one after the other."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | {"HOME", "TMPDIR"}
+    claims = {
+        o["metadata"]["name"] for o in objects("overlays/local") if o["kind"] == "PersistentVolumeClaim"
+    }
+    jobs = [one for one in objects("jobs/backup") if one["kind"] == "CronJob"]
+    assert [one["metadata"]["name"] for one in jobs] == ["backup", "compact", "verify"]
+    for one in jobs:
+        (pod,) = pods(one)
+        (box,) = containers(pod)
+        assert box["command"][0] == "crypto-data"
+        cli.parser().parse_args(box["command"][1:])
+        assert {variable["name"] for variable in box["env"]} <= known
+        asked = {
+            v["persistentVolumeClaim"]["claimName"]
+            for v in pod["spec"]["volumes"]
+            if "persistentVolumeClaim" in v
+        }
+        assert asked
+        assert asked <= claims
+        assert one["spec"]["concurrencyPolicy"] == "Forbid"
 
 
 def secrets_used(node: Any) -> set[str]:
@@ -246,7 +277,8 @@ def test_secrets_are_named_the_same_everywhere_and_none_is_in_the_manifests():
     example = {
         one["metadata"]["name"] for one in yaml.safe_load_all((KUBERAY / "secrets.example.yaml").read_text())
     }
-    assert secrets_used(objects("overlays/local")) == example - {"crypto-data-upstreams"}  # optional
+    used = secrets_used([objects("overlays/local"), objects("jobs/backup")])
+    assert used == example - {"crypto-data-upstreams"}  # optional
     production = objects("overlays/production")
     external = {one["spec"]["target"]["name"] for one in production if one["kind"] == "ExternalSecret"}
     assert external == example | {"crypto-data-metrics-key"}

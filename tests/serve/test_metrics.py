@@ -15,6 +15,7 @@ from ray_app.observe.measures import ACTORS, GATEWAY
 from ray_app.observe.metrics import registry_of
 from ray_app.serve.figures import drift, figures
 from ray_app.store.folder import Folder
+from ray_app.store.raw import RawPages
 from tests.serve.conftest import Running, Start
 from tests.serve.watched import everything
 from tests.server_process import program
@@ -120,7 +121,7 @@ async def test_a_replica_is_told_of_each_answer(start: Start):
 
 @pytest.mark.parametrize("scheme", ["", "memory://"])
 async def test_a_backup_leaves_its_mark(scheme: str, tmp_path: Path):
-    folder = Folder(f"{scheme}{tmp_path}/raw")
+    folder = Folder(RawPages(f"{scheme}{tmp_path}/raw").files)
     assert await folder.backed_up() is None
     now = SystemClock().now().replace(microsecond=0)
     for at in (now - timedelta(days=1), now):

@@ -1,0 +1,221 @@
+"""Texts cut out of raw pages: out of single files and out of packs, with a record that keeps the hash of what was sent.
+
+Whoever redacts and whoever packs may work at the same time. The record is written before packs are looked at here,
+and a new pack is there before records are looked at there: one of the two sees the other.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+import zstandard
+
+from ray_app.model.source import Page
+from ray_app.store import packs
+from ray_app.store.engine import dumps
+from ray_app.store.files import Files
+from ray_app.store.tiers import PACKS, Tiers, body_name, day_of, hash_of
+from ray_app.store.types import from_micros
+
+LEVEL = 3
+NEAR = timedelta(hours=6)  # from a page to the end of its slice, and between two answers that are the same
+Work = Callable[[bytes], tuple[bytes, list[dict[str, str]]]]
+
+
+class Redactions:
+    """The records, by the hash of the body as it was sent, and the bodies that they speak of."""
+
+    def __init__(self, files: Files, tiers: Tiers) -> None:
+        self.files, self.tiers = files, tiers
+
+    def of(self, digest: str) -> dict[str, Any] | None:
+        """The record of a body; None when nothing was cut out of it."""
+        if not self.files.exists(_redaction(digest)):  # as nearly always
+            return None
+        record: dict[str, Any] = json.loads(self.files.get(_redaction(digest)))
+        return record
+
+    def left(self, digest: str) -> str:
+        """The hash of what may be shown of a body: its own, or that of what was left."""
+        record = self.of(digest)
+        return digest if record is None else str(record["left"])
+
+    def body(self, digest: str, days: Sequence[str]) -> tuple[bytes, str]:
+        """What is kept of a body that came on these days, and its hash. Raises FileNotFoundError."""
+        try:
+            return _unpacked(self.files.get(body_name(digest))), digest
+        except FileNotFoundError:
+            kept = self.left(digest)
+        if (found := self._found(kept, days)) is None:
+            raise FileNotFoundError(f"{body_name(digest)} is in no file of raw pages")
+        return found, kept
+
+    def _found(self, digest: str, days: Sequence[str]) -> bytes | None:
+        try:
+            return _unpacked(self.files.get(body_name(digest)))
+        except FileNotFoundError:
+            return self.tiers.body(digest, days)
+
+    def put_body(self, body: bytes) -> str:
+        """As a single file; its hash."""
+        digest = sha256(body).hexdigest()
+        self.files.put(body_name(digest), zstandard.compress(body, LEVEL))
+        return digest
+
+    def put(self, record: Mapping[str, Any]) -> None:
+        self.files.put(_redaction(record["original"]), dumps(record).encode())
+
+    def keep_what_is_left(self, page: Page) -> None:
+        """A body out of which texts were cut before it was kept, and the record that says so, if it is new.
+
+        What is left of one that came before is a single file again, so that the new page finds it.
+        """
+        original = page.original or page.body_hash
+        record = self.of(original)
+        if record is None:
+            if self.files.exists(body_name(original)):
+                return
+            left = self.put_body(page.body)
+            entry = {"item": "", "reason": "not stored as a record", "at": page.received_at.isoformat()}
+            self.put(_record(original, left, [entry]))
+        elif not self.files.exists(body_name(record["left"])):
+            if (kept := self.tiers.body(record["left"], reversed(self.tiers.days()))) is not None:
+                self.put_body(kept)
+            elif hash_of(page.body) == record["left"]:
+                self.put_body(page.body)
+
+    def drop(self, digests: set[str], days: Sequence[str]) -> None:
+        """Take bodies away, as single files and out of the packs of these days."""
+        for digest in digests:
+            self.files.remove(body_name(digest))
+        names = {body_name(digest) for digest in digests}
+        for day in days:
+            for pack in self.tiers.packs_of(day):
+                if names & self.tiers.index(pack).places.keys():
+                    self._without(pack, names)
+
+    def _without(self, pack: str, names: set[str]) -> None:
+        """Write a pack anew without some of its contents, then take the old one away."""
+        old = self.tiers.index(pack).places
+        made = packs.pack(one for one in packs.contents(self.files.get(pack)) if one[0] not in names)
+        put_pack(self.files, day_of(pack), made, {n: p.digest for n, p in old.items() if n not in names})
+        self.files.remove(pack)
+        self.tiers.forget(pack)
+
+
+def put_pack(files: Files, day: str, made: bytes, held: Mapping[str, str]) -> str:
+    """Write a pack, read it back, and compare what it holds with what it must hold (name to SHA-256); its name.
+
+    Raises ValueError when the disk gives something else than it was given.
+    """
+    name = f"{PACKS}/{day}/{sha256(made).hexdigest()[:32]}.pack"
+    files.put(name, made)
+    if {n: hash_of(content) for n, content in packs.contents(files.get(name))} != held:
+        files.remove(name)
+        raise ValueError(f"{name} does not read as it was written: look at the disk")
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Redacting:
+    """Work on the pages of one stream."""
+
+    redactions: Redactions
+    stream: str
+
+    def redact(
+        self,
+        since: datetime,
+        items: Mapping[str, str],
+        cut: Callable[[bytes, frozenset[str]], bytes],
+        at: datetime,
+    ) -> int:
+        """As in `RawPages`."""
+
+        def work(body: bytes) -> tuple[bytes, list[dict[str, str]]]:
+            named = frozenset(item for item in items if item.encode() in body)
+            if not named:
+                return body, []
+            return cut(body, named), [
+                {"item": i, "reason": items[i], "at": at.isoformat()} for i in sorted(named)
+            ]
+
+        return self._all(list(self._of(since)), None, work)
+
+    def abandon(self, since: datetime, until: datetime, cut: Callable[[bytes], bytes], at: datetime) -> int:
+        """As in `RawPages`."""
+        around, tiers = (since - NEAR, until + NEAR), self.redactions.tiers
+        manifests = (json.loads(tiers.get(name)) for name in tiers.within("slices", *around))
+        named = {page for manifest in manifests for page in manifest["pages"]}
+        mine = list(self._of(*around))
+        held = {digest for name, digest in mine if page_id(name) in named}
+        left = {d for name, d in mine if d not in held and since <= _received(name) < until}
+
+        def work(body: bytes) -> tuple[bytes, list[dict[str, str]]]:
+            return cut(body), [{"item": "", "reason": "of a slice that was not stored", "at": at.isoformat()}]
+
+        return self._all(mine, left, work)
+
+    def _of(self, since: datetime, until: datetime | None = None) -> Iterator[tuple[str, str]]:
+        """The names of the stream's envelopes from the hour of `since` on, and the hash of each body."""
+        tiers = self.redactions.tiers
+        for name in tiers.within("pages", since, until):
+            envelope = json.loads(tiers.get(name))
+            if f"{envelope['source']}.{envelope['stream']}" == self.stream:
+                yield name, envelope["body"]
+
+    def _all(self, mine: Sequence[tuple[str, str]], only: set[str] | None, work: Work) -> int:
+        """Work on the body of each of these envelopes, or on `only` some; how many changed."""
+        days: dict[str, set[str]] = {}
+        for name, digest in mine:
+            days.setdefault(digest, set()).add(day_of(name))
+        changed, doomed, on = 0, set[str](), set[str]()
+        for digest in days if only is None else only:
+            done, gone = self._one(digest, sorted(days[digest]), work)
+            changed += done
+            doomed |= gone
+            on |= days[digest] if gone else set()
+        self.redactions.drop(doomed, sorted(on))
+        return changed
+
+    def _one(self, digest: str, days: Sequence[str], work: Work) -> tuple[bool, set[str]]:
+        """Whether a body changed, and which bodies are to go with that, or were to go at a try before."""
+        known = self.redactions.of(digest)
+        record = known or _record(digest, digest, [])
+        kept = record["left"]
+        doomed = {digest} - {kept}
+        body, _ = self.redactions.body(kept, days)
+        try:
+            left, entries = work(body)
+        except (ValueError, LookupError, TypeError, AttributeError):
+            left, entries = b"", []  # no listing: nothing of it is worth more than the promise
+        if left == body:
+            return False, doomed
+        record["items"] += entries
+        self.redactions.put(record | {"left": self.redactions.put_body(left)})
+        return True, doomed | {kept}
+
+
+def _unpacked(content: bytes) -> bytes:
+    return zstandard.ZstdDecompressor().decompress(content, max_output_size=2**27)
+
+
+def page_id(name: str) -> str:
+    """Of the page with this envelope."""
+    return name.rsplit("-", 1)[1].removesuffix(".json")
+
+
+def _received(name: str) -> datetime:
+    """From the name of an envelope."""
+    return from_micros(int(name.rsplit("/", 1)[1].split("-", 1)[0]))
+
+
+def _record(original: str, left: str, items: list[dict[str, str]]) -> dict[str, Any]:
+    return {"original": original, "left": left, "items": items}
+
+
+def _redaction(digest: str) -> str:
+    return f"redactions/{digest[:2]}/{digest}.json"
