@@ -99,7 +99,7 @@ CONTRACT = (
     Way(f"{API}/quotas", "read:ops"),
     Way(f"{API}/lineage/{{record_id}}", "read:ops", f"{API}/lineage/{PRICE}", CLOSED),
     Way(f"{API}/revisions", "read:ops", closed=PARTS),
-    Way(f"{API}/backfills/{{job}}", "read:ops", f"{API}/backfills/old"),
+    Way(f"{API}/backfills/{{job}}", "read:ops", f"{API}/backfills/heal-1"),
     Way(f"{API}/export", "export", closed=CLOSED, sends=EXPORT, status=202),
     Way(f"{API}/export", "export"),
     # Who asked for it has it; to every other client there is none.

@@ -154,6 +154,8 @@ FIELD: dict[str, str | None] = {  # a field -> the code of its error
     'candles(symbol: "BTC", first: -1) { total }': "VALIDATION_ERROR",
     'candles(symbol: "BTC", first: 0) { total }': "VALIDATION_ERROR",
     'candles(symbol: "BTC", days: -5) { total }': "VALIDATION_ERROR",
+    'candles(symbol: "BTC", days: -2147483648) { total }': "VALIDATION_ERROR",
+    'candles(symbol: "BTC", days: 2147483647) { total }': "VALIDATION_ERROR",
     'candles(symbol: "BTC", start: "9999-12-30", end: "9999-12-31") { total }': None,
     'candles(symbol: "BTC", start: "0001-01-01") { total }': "VALIDATION_ERROR",
     'candles(symbol: "BTC", after: "x") { total }': "CURSOR_INVALID",
