@@ -22,6 +22,7 @@ from ray_app.serve.graphql.schema import core
 from ray_app.serve.rest.documents import document
 from ray_app.serve.routes import ANY, NEEDS
 from ray_app.serve.streams.declared import SSE, STREAMS, WS
+from ray_app.sources.coingecko import SOURCE
 from ray_app.store.export_files import ExportFiles
 from ray_app.store.keys import SCOPES
 from tests.client.filled import TRADED, everything
@@ -133,7 +134,7 @@ OF_STREAMS = {"prices": "read:prices", "news": "read:news", "sentiment": "read:s
 @pytest.fixture
 async def full(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Running:
     """A node with something of everything, CoinGecko's series not to be passed on, and one finished export."""
-    monkeypatch.setattr(filling, "SOURCE", replace(filling.SOURCE, licence="non_commercial"))
+    monkeypatch.setattr(filling, "SOURCE", replace(SOURCE, licence="non_commercial"))
     files = ExportFiles(str(tmp_path / "exports"))
     running = await everything(await start(registry=TRADED, models=Here(), exports=files))
     desk = Desk(running, tmp_path / "exports")
