@@ -88,6 +88,7 @@ async def rows(node: Running) -> dict[str, int]:
 
 
 async def test_every_parameter_takes_the_worst(full: Running):
+    await full.get("/api/v1/coverage?limit=1")  # the secret of cursors is made with the first of them
     before, asked = await rows(full), 0
     for method, path, operation in operations(full):
         if method != "GET":
