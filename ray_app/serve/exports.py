@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -22,6 +22,7 @@ from ray_app.serve.datasets import INTERVALS, left_out, restricted
 from ray_app.serve.node import Node
 from ray_app.serve.points import EARLIEST, Standing, standing
 from ray_app.serve.problems import Problem, invalid
+from ray_app.serve.queries import MOMENT
 from ray_app.serve.rest.macro import FIRST_PERIOD
 from ray_app.serve.rest.onchain import metrics_of
 from ray_app.serve.series import Series, period, split
@@ -38,6 +39,7 @@ What = Literal[
     "prices", "exchange_rates", "market_points", "bars", "observations", "metrics", "mood_indices", "funding_rates",
     "open_interest", "market_totals", "trending", "articles", "posts", "sentiment", "features", "training_set",
 ]  # fmt: skip
+OR_NONE: dict[str, Any] = {"anyOf": [*MOMENT["anyOf"], {"type": "null"}]}  # a moment, in a body
 Name = Annotated[str, StringConstraints(min_length=1, max_length=190)]
 Names = Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST_NAMES, strict=False)]
 
@@ -55,10 +57,18 @@ class ExportBody(BaseModel):
         description="only these series, by the names of /api/v1/catalog/series: of macro, metrics, texts",
     )
     interval: Interval | None = Field(None, description="of bars only; those of all intervals without it")
-    start: str | None = Field(None, description="RFC 3339 time: rows from it on; the first without it")
-    end: str | None = Field(None, description="RFC 3339 time: rows before it; up to as_of without it")
-    as_of: str | None = Field(None, description="what this node would have had then; now without it")
-    known_by: str | None = Field(None, description="only what anyone could have known then")
+    start: str | None = Field(
+        None, description="RFC 3339 time: rows from it on; the first without it", json_schema_extra=OR_NONE
+    )
+    end: str | None = Field(
+        None, description="RFC 3339 time: rows before it; up to as_of without it", json_schema_extra=OR_NONE
+    )
+    as_of: str | None = Field(
+        None, description="what this node would have had then; now without it", json_schema_extra=OR_NONE
+    )
+    known_by: str | None = Field(
+        None, description="only what anyone could have known then", json_schema_extra=OR_NONE
+    )
     features: Names | None = Field(
         None, description="of features and training_set: names or groups of the catalogue; all without it"
     )

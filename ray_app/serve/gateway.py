@@ -5,8 +5,10 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from ray_app.model.errors import StoreUnavailable
 from ray_app.model.symbols import AmbiguousSymbol, UnknownSymbol
@@ -72,7 +74,10 @@ def build_app(parts: Parts, *, owned: bool = False) -> FastAPI:
         routes.add(app, node)
 
     async def told(request: Request, error: Exception) -> Response:
-        return envelope(problem_of(error), request.scope[REQUEST_ID], node.clock.now())
+        problem = problem_of(error)
+        if problem.code == "METHOD_NOT_ALLOWED":  # a route knows its own method only
+            problem.headers["Allow"] = ", ".join(allowed(app, request))
+        return envelope(problem, request.scope[REQUEST_ID], node.clock.now())
 
     for kind in (
         Problem,
@@ -85,3 +90,11 @@ def build_app(parts: Parts, *, owned: bool = False) -> FastAPI:
         app.add_exception_handler(kind, told)
     app.add_middleware(Door, ring=node.ring, limits=node.limits, clock=node.clock, counted=parts.counted)
     return app
+
+
+def allowed(app: FastAPI, request: Request) -> list[str]:
+    """The methods of every route at the path of this request."""
+    here = (one for one in app.routes if isinstance(one, APIRoute))
+    return sorted(
+        {m for one in here if one.matches(request.scope)[0] is not Match.NONE for m in one.methods or ()}
+    )

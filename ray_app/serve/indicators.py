@@ -18,7 +18,7 @@ from ray_app.serve.datasets import check_licence
 from ray_app.serve.node import Node
 from ray_app.serve.points import Standing
 from ray_app.serve.problems import Problem, invalid
-from ray_app.serve.queries import Moments
+from ray_app.serve.queries import Moments, one_of
 from ray_app.serve.technical import Latest, latest
 from ray_app.serve.wire import Answer
 
@@ -35,7 +35,11 @@ OVERALL = {
 
 
 class TechnicalQuery(Moments):
-    timeframe: str = Field("1h", description="1h, 4h or 1d; 422 INVALID_TIMEFRAME for another")
+    timeframe: str = Field(
+        "1h",
+        description="1h, 4h or 1d; 422 INVALID_TIMEFRAME for another",
+        json_schema_extra=one_of(*TIMEFRAMES),
+    )
     indicators: str | None = Field(
         None,
         description="some, separated by commas: rsi, macd, bollinger_bands, overall_signal, a family "

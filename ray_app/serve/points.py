@@ -21,6 +21,8 @@ _INSTANT = re.compile(
 )
 EARLIEST = datetime(2009, 1, 1, tzinfo=UTC)  # before the first block there is nothing to ask for
 
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)  # so that an interval more is still a time
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -59,6 +61,8 @@ def instant(value: str, name: str, earliest: datetime = EARLIEST) -> datetime:
         except (ValueError, OverflowError):
             pass
         else:
+            if moment >= LATEST:
+                raise invalid(f"{name} must be before {text(LATEST)}", parameter=name)
             if moment >= earliest:
                 return moment
             raise invalid(f"{name} must not be before {text(earliest)}", parameter=name)

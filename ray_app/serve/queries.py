@@ -19,6 +19,18 @@ class Nothing(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+MOMENT: dict[
+    str, Any
+] = {  # what a moment in a query string looks like, for the documents; instant() reads it
+    "anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]
+}
+
+
+def one_of(*words: str) -> dict[str, Any]:
+    """For the documents, where another word gets a code of its own."""
+    return {"enum": list(words)}
+
+
 class Moments(Nothing):
     """The two points in time that every data route takes."""
 
@@ -26,11 +38,13 @@ class Moments(Nothing):
         None,
         description="RFC 3339 time: what this node would have answered then",
         examples=["2026-11-23T01:05:00.000Z"],
+        json_schema_extra=MOMENT,
     )
     known_by: str | None = Field(
         None,
         description="RFC 3339 time: only what anyone could have known then, whenever it was collected",
         examples=["2026-11-23T01:05:00.000Z"],
+        json_schema_extra=MOMENT,
     )
 
 
@@ -74,14 +88,20 @@ def parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
     required = set(schema.get("required", ()))
     out = []
     for name, shape in schema.get("properties", {}).items():
-        plain = {key: value for key, value in shape.items() if key not in ("title", "description")}
         out.append(
             {
                 "name": name,
                 "in": "query",
                 "required": name in required,
                 "description": shape.get("description", ""),
-                "schema": plain,
+                "schema": _plain(shape),
             }
         )
     return out
+
+
+def _plain(shape: dict[str, Any]) -> dict[str, Any]:
+    """Without what is told beside it, and without null: what may be left out cannot be written as null."""
+    plain = {key: value for key, value in shape.items() if key not in ("title", "description", "anyOf")}
+    forms = [one for one in shape.get("anyOf", ()) if one != {"type": "null"}]
+    return (forms[0] if len(forms) == 1 else {"anyOf": forms} if forms else {}) | plain

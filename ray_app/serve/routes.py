@@ -1,6 +1,6 @@
 """How a route is added: its path, the scope it needs, its query or body, and an example for the documents."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -12,6 +12,7 @@ from starlette.responses import Response
 from ray_app.serve.bodies import body
 from ray_app.serve.door import check_scope
 from ray_app.serve.queries import Nothing, parameters
+from ray_app.serve.shapes import shape
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -55,12 +56,16 @@ def get(
     summary: str,
     query: type[BaseModel] = Nothing,
     example: Any = None,
+    also: Sequence[Any] = (),
     media_type: str = "application/json",
     listed: bool = True,
 ) -> None:
-    """Add a GET route. `scope`: one of SCOPES, ANY, or None for an open route; `listed`: in the documents."""
+    """Add a GET route. `scope`: one of SCOPES, ANY, or None for an open route; `listed`: in the documents.
+
+    The form of its answers follows from the example, and from those in `also` where answers differ.
+    """
     extra = {"parameters": parameters(query)}
-    _add(app, "GET", path, handler, scope, summary, extra, example, media_type, listed=listed)
+    _add(app, "GET", path, handler, scope, summary, extra, [example, *also], media_type, listed=listed)
 
 
 def post(
@@ -73,11 +78,12 @@ def post(
     takes: type[BaseModel],
     sent: Any,
     example: Any,
+    also: Sequence[Any] = (),
     status: int = 200,
 ) -> None:
     """Add a POST route whose handler reads the body `takes` by `read_body`; `sent` is an example of it."""
     extra = {"parameters": parameters(Nothing), "requestBody": body(takes, sent)}
-    _add(app, "POST", path, handler, scope, summary, extra, example, "application/json", status)
+    _add(app, "POST", path, handler, scope, summary, extra, [example, *also], "application/json", status)
 
 
 def _add(
@@ -88,7 +94,7 @@ def _add(
     scope: str | None,
     summary: str,
     extra: dict[str, Any],
-    example: Any,
+    examples: Sequence[Any],
     media_type: str,
     status: int = 200,
     *,
@@ -96,7 +102,9 @@ def _add(
 ) -> None:
     if scope is not None:
         extra |= {NEEDS: scope, "security": [{"key": []}]}
-    content: dict[str, Any] = {media_type: {"example": example}} if example is not None else {media_type: {}}
+    told: dict[str, Any] = {}
+    if examples[0] is not None:
+        told = {"schema": shape(*examples), "example": examples[0]}
     app.router.add_api_route(
         path,
         handler,
@@ -107,5 +115,5 @@ def _add(
         openapi_extra=extra,
         status_code=status,
         include_in_schema=listed,
-        responses={status: {"description": "as in the example", "content": content}},
+        responses={status: {"description": "as in the example", "content": {media_type: told}}},
     )

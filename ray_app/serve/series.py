@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ray_app.model.dataset import Dataset
-from ray_app.model.timerange import TimeRange
+from ray_app.model.timerange import TimeRange, floor
 from ray_app.observe.health import allowed_age, worst
 from ray_app.serve.datasets import left_out
 from ray_app.serve.node import Node
@@ -156,7 +156,8 @@ async def looked(node: Node, dataset: Dataset, partitions: Sequence[str], at: St
         reasons = [f"{dataset.name}: not configured: set {setting}"]
         return Looked("missing", configured=False, reasons=reasons, changes=declared_at)
     allowed = allowed_age(dataset.declared)
-    over = TimeRange(at.now - 2 * allowed, at.now + dataset.grain)
+    # What is forgotten is forgotten in steps: so it is known when it was.
+    over = TimeRange(floor(at.now - 2 * allowed, allowed), at.now + dataset.grain)
     outcomes = ("covered", "awaited", "not_offered")
     tried = await node.store.ledger.tried(dataset.name, over, partitions, at.point.as_of, outcomes)
     young = dataset.declared["declared_at"] + allowed
@@ -181,7 +182,7 @@ async def looked(node: Node, dataset: Dataset, partitions: Sequence[str], at: St
     if silent:
         named = ", ".join(silent[:3]) + ("" if len(silent) <= 3 else f" and {len(silent) - 3} more")
         out.reasons.append(f"{dataset.name}: not collected lately: {named}")
-        out.changes += [young] if young <= at.now else []
+        out.changes += [over.start + 2 * allowed, *([young] if young <= at.now else [])]
     whole = worst(conditions)
     some = len(conditions) < len(partitions) or len(set(conditions)) > 1
     out.condition = "degraded" if some and whole in ("missing", "pending") else whole

@@ -59,7 +59,7 @@ async def everything(node: Running) -> Running:
     await node.store.quotas.declare("coingecko-paid", Quota(500, MINUTE, 500_000), START)
     await node.store.quotas.reserve("coingecko-paid", 12, at(minutes=1), 1.0)
     await node.store.catalog.write_backfill(
-        "old", request={"stream": "coingecko.bars_1h"}, state="done", slices=2, done=2,
+        "heal-1", request={"stream": "coingecko.bars_1h"}, state="done", slices=2, done=2,
         receipt={"requested": 24}, started_at=at(), updated_at=at(minutes=1),
     )  # fmt: skip
     node.key = await node.new_key(*SCOPES, internal=True, per_hour=100_000, burst=100_000)

@@ -119,7 +119,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "operations.metrics": {},
     "operations.collectors": {},
     "operations.quotas": {},
-    "operations.backfill": {"job": "old"},
+    "operations.backfill": {"job": "heal-1"},
     "operations.coverage": {"dataset": "coingecko.bars_1h"},
     "operations.gaps": {},
     "operations.quality": {"dataset": "coingecko.prices", "day": "2026-11-23"},

@@ -11,7 +11,7 @@ import pytest
 from ray_app.model.symbols import Asset, Listing, Registry
 from ray_app.model.timerange import TimeRange
 from ray_app.sources import binance_futures, coinmetrics, defillama, etherscan, mempool
-from tests.serve.conftest import Running, Start, at
+from tests.serve.conftest import Running, Start, at, stable
 from tests.serve.filling import DAY, HOUR, REGISTRY, START
 from tests.serve.sources import answered, declared
 
@@ -218,3 +218,16 @@ async def test_a_contract_by_the_thousand_says_so(start: Start):
     assert (one["contract"], one["amount"], one["units"]) == (
         "1000SHIBUSDT", 7, {"amount": "1000 SHIB", "worth": "USDT"},
     )  # fmt: skip
+
+
+async def test_what_is_forgotten_is_told_the_same_as_of_then(node: Running):
+    """A series that falls silent: soon the time of its last look is told, later only that there was none lately."""
+    told = set()
+    for hours in (0.1, 0.3, 0.5, 0.7, 1, 1.4, 2, 3.3, 9):
+        node.clock.set(at(hours))
+        answer = await node.http.get(f"{ONCHAIN}/BTC?metrics=mempool_tx")
+        meta = answer.json()["meta"]
+        told |= {reason.partition(" since ")[0] for reason in meta["reasons"]}
+        again = await node.http.get(f"{ONCHAIN}/BTC?metrics=mempool_tx&as_of={meta['as_of']}")
+        assert stable(again) == stable(answer), hours
+    assert told == {"btc.mempool_tx: not collected", "mempool.waiting: not collected lately: btc.mempool_tx"}

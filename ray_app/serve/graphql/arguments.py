@@ -12,7 +12,7 @@ from ray_app.serve.graphql.rows import Time
 from ray_app.serve.points import instant
 from ray_app.serve.problems import Problem
 from ray_app.serve.queries import Moments
-from ray_app.serve.rest.historical import DAYS, LONGEST
+from ray_app.serve.rest.historical import DAYS, LONGEST, MOST_DAYS
 
 Info = strawberry.Info[Asking, None]
 AsOf = Annotated[Time | None, strawberry.argument(description="what this node would have answered then")]
@@ -55,7 +55,8 @@ def assets(arguments: Mapping[str, Any]) -> int:
 def candles_read(arguments: Mapping[str, Any]) -> int:
     """What reading the whole range of candles weighs, of which a page is told."""
     step = LENGTH.get(arguments["interval"], min(LENGTH.values()))
-    length = timedelta(days=arguments.get("days") or DAYS)
+    days = arguments.get("days") or DAYS
+    length = timedelta(days=min(max(0, days), MOST_DAYS))  # beyond them the field is refused
     if arguments.get("start") is not None:
         length = LONGEST  # up to now, as far as is told at once
         try:

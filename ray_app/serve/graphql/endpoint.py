@@ -35,6 +35,7 @@ from ray_app.serve.node import Node
 from ray_app.serve.problems import Problem, invalid, problem_of
 from ray_app.serve.queries import Nothing, read_query
 from ray_app.serve.routes import ANY, get, post
+from ray_app.serve.shapes import Free
 from ray_app.serve.wire import dumps, text
 
 log = logger("graphql")
@@ -44,9 +45,21 @@ SENT = {
     "query": "query($symbols: [String!]!) { assets(symbols: $symbols) { symbol price { quotes { currency price } } } }",
     "variables": {"symbols": ["BTC", "ETH"]},
 }
-ANSWERED = {
-    "data": {"assets": [{"symbol": "BTC", "price": {"quotes": [{"currency": "usd", "price": 1.5}]}}]},
+ANSWERED: dict[str, Any] = {
+    "data": Free({"assets": [{"symbol": "BTC", "price": {"quotes": [{"currency": "usd", "price": 1.5}]}}]}),
 }
+_FAILED: dict[str, Any] = {
+    "message": "unknown symbol 'BTX'; nearest: BTC, BTT, STX",
+    "extensions": {
+        "code": "INVALID_SYMBOL",
+        "details": Free({"symbol": "BTX", "nearest": ["BTC", "BTT", "STX"]}),
+        "timestamp": "2026-11-23T01:05:00.000Z",
+        "request_id": "b65a5700229a5c4adb3ab9d9",
+    },
+}
+_AT_A_PLACE: dict[str, Any] = {**_FAILED, "locations": [{"line": 1, "column": 3}], "path": ["price", "0"]}
+IN_PART: dict[str, Any] = {"data": None, "errors": [_AT_A_PLACE, _FAILED]}
+INVALID: dict[str, Any] = {"errors": IN_PART["errors"]}  # with 400: no valid GraphQL
 
 
 class Body(BaseModel):
@@ -95,7 +108,7 @@ def add(app: FastAPI, node: Node) -> None:
         return Response(await asyncio.to_thread(sdl), media_type="text/plain; charset=utf-8")
 
     post(
-        app, "/graphql", graphql, scope=ANY, takes=Body, sent=SENT, example=ANSWERED,
+        app, "/graphql", graphql, scope=ANY, takes=Body, sent=SENT, example=ANSWERED, also=[IN_PART],
         summary="Queries of GraphQL: each field asks for the scope of its route",
     )  # fmt: skip
     get(

@@ -21,7 +21,7 @@ from ray_app.serve.paging import Page, pinned
 from ray_app.serve.points import Standing
 from ray_app.serve.queries import Moments, Paged, read_query
 from ray_app.serve.rest.coverage import series as declared_series
-from ray_app.serve.rest.examples import FEATURES, SERIES
+from ray_app.serve.rest.examples_operations import DATASETS, FEATURE_LIST, SERIES_LIST, SOURCES, SYMBOLS
 from ray_app.serve.routes import ANY, get
 from ray_app.serve.wire import Answer
 from ray_app.store.reading import Reach
@@ -56,7 +56,13 @@ def add(app: FastAPI, node: Node) -> None:
         return made.response(request, node.clock.now())
 
     get(
-        app, "/api/v1/catalog/symbols", symbols, scope=ANY, query=Paged, summary="The assets that are tracked"
+        app,
+        "/api/v1/catalog/symbols",
+        symbols,
+        scope=ANY,
+        query=Paged,
+        example=SYMBOLS,
+        summary="The assets that are tracked",
     )
     get(
         app,
@@ -64,6 +70,7 @@ def add(app: FastAPI, node: Node) -> None:
         datasets,
         scope=ANY,
         query=Moments,
+        example=DATASETS,
         summary="The data sets that are declared",
     )
     get(
@@ -73,7 +80,7 @@ def add(app: FastAPI, node: Node) -> None:
         scope=ANY,
         query=SeriesQuery,
         summary="Every series: what it is, its unit and its licence",
-        example={"data": [SERIES], "total": 1},
+        example=SERIES_LIST,
     )
     get(
         app,
@@ -82,7 +89,7 @@ def add(app: FastAPI, node: Node) -> None:
         scope=ANY,
         query=Moments,
         summary="The features that are computed: indicators, signals and features, with their formulas",
-        example={"data": FEATURES},
+        example=FEATURE_LIST,
     )
     get(
         app,
@@ -90,6 +97,7 @@ def add(app: FastAPI, node: Node) -> None:
         sources,
         scope=ANY,
         query=Moments,
+        example=SOURCES,
         summary="The upstreams and their terms",
     )
 

@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from ray_app.model.completeness import STATES, Span, totals
+from ray_app.model.completeness import Span, totals
 from ray_app.model.dataset import Dataset
 from ray_app.model.timerange import TimeRange, floor
 from ray_app.serve.completeness import check_cost, states, told
@@ -16,8 +16,9 @@ from ray_app.serve.node import Node
 from ray_app.serve.paging import Page, pinned
 from ray_app.serve.points import Standing, instant
 from ray_app.serve.problems import Problem, invalid
-from ray_app.serve.queries import Paged, read_query
-from ray_app.serve.rest.examples import GAP
+from ray_app.serve.queries import MOMENT, Paged, read_query
+from ray_app.serve.rest.examples_operations import COVERAGE
+from ray_app.serve.rest.examples_operations import GAPS as GAPS_SHOWN
 from ray_app.serve.routes import get
 from ray_app.serve.wire import Answer
 
@@ -29,8 +30,10 @@ GAPS = ("late", "failed", "lost", "empty_upstream")
 class RangeQuery(Paged):
     dataset: str | None = Field(None, description="one data set, as /api/v1/catalog/datasets names it")
     symbol: str | None = Field(None, description="one coin; data sets that are not by coin are left out")
-    start: str | None = Field(None, description="RFC 3339 time; 24 h before the end without it")
-    end: str | None = Field(None, description="RFC 3339 time; now without it")
+    start: str | None = Field(
+        None, description="RFC 3339 time; 24 h before the end without it", json_schema_extra=MOMENT
+    )
+    end: str | None = Field(None, description="RFC 3339 time; now without it", json_schema_extra=MOMENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +57,12 @@ def add(app: FastAPI, node: Node) -> None:
         made = await lacking(node, query, await pinned(node, request, query, query.limit))
         return made.response(request, node.clock.now())
 
-    example = {
-        "dataset": "coingecko.bars_1h",
-        "series": "bitcoin",
-        "intervals": dict.fromkeys(STATES, 0) | {"collected": 23, "failed": 1},
-        "percent": dict.fromkeys(STATES, 0) | {"collected": 95.8333, "failed": 4.1667},
-        "spans": [GAP],
-    }
     get(
-        app, "/api/v1/coverage", coverage, scope="read:ops", query=RangeQuery, example={"data": [example]},
+        app, "/api/v1/coverage", coverage, scope="read:ops", query=RangeQuery, example=COVERAGE,
         summary="The state of every due interval, per series; the states add up to 100 %",
     )  # fmt: skip
     get(
-        app, "/api/v1/gaps", gaps, scope="read:ops", query=RangeQuery, example={"data": [GAP], "total": 1},
+        app, "/api/v1/gaps", gaps, scope="read:ops", query=RangeQuery, example=GAPS_SHOWN,
         summary="What is not there, with reasons",
     )  # fmt: skip
 

@@ -1,5 +1,7 @@
 """GET /api/v1/prices/current: what a coin costs now, or what the node would have said at a time."""
 
+from typing import Any
+
 from fastapi import FastAPI, Request
 from pydantic import Field
 from starlette.responses import Response
@@ -12,7 +14,7 @@ from ray_app.serve.points import Standing
 from ray_app.serve.prices import Wanted
 from ray_app.serve.problems import invalid
 from ray_app.serve.queries import Moments, read_query
-from ray_app.serve.rest.examples import CURRENT
+from ray_app.serve.rest.examples import CONVERTED, CURRENT
 from ray_app.serve.routes import get
 from ray_app.store.reading import NOW
 
@@ -73,6 +75,7 @@ def add(app: FastAPI, node: Node) -> None:
         scope="read:prices",
         query=CurrentQuery,
         example=CURRENT,
+        also=[CONVERTED],
         summary="The current price of one coin",
     )
     get(
@@ -81,9 +84,14 @@ def add(app: FastAPI, node: Node) -> None:
         many,
         scope="read:prices",
         query=ManyQuery,
-        example={"data": [{k: v for k, v in CURRENT.items() if k != "meta"}], "meta": CURRENT["meta"]},
+        example=_together(CURRENT),
+        also=[_together(CONVERTED)],
         summary="The current prices of many coins",
     )
+
+
+def _together(one: dict[str, Any]) -> dict[str, Any]:
+    return {"data": [{k: v for k, v in one.items() if k != "meta"}], "meta": one["meta"]}
 
 
 def _wanted(query: CurrentQuery, assets: tuple[Asset, ...], *, one: bool) -> Wanted:

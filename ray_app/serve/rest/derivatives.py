@@ -14,7 +14,7 @@ from ray_app.serve.node import Node
 from ray_app.serve.paging import pinned
 from ray_app.serve.points import Standing
 from ray_app.serve.problems import Problem
-from ray_app.serve.queries import Paged, read_query
+from ray_app.serve.queries import MOMENT, Paged, read_query
 from ray_app.serve.rest.examples import DERIVATIVES
 from ray_app.serve.routes import get
 from ray_app.serve.series import Row, Series, answer, known, newest, paged, period, split
@@ -25,8 +25,9 @@ class DerivativesQuery(Paged):
     start: str | None = Field(
         None,
         description="RFC 3339 time: values from it on; without start and end the newest of each contract",
+        json_schema_extra=MOMENT,
     )
-    end: str | None = Field(None, description="RFC 3339 time: values before it")
+    end: str | None = Field(None, description="RFC 3339 time: values before it", json_schema_extra=MOMENT)
 
 
 def add(app: FastAPI, node: Node) -> None:

@@ -16,7 +16,8 @@ from ray_app.serve.node import Node
 from ray_app.serve.paging import pinned
 from ray_app.serve.points import EARLIEST, instant
 from ray_app.serve.problems import Problem, invalid
-from ray_app.serve.queries import Moments, Paged, read_query
+from ray_app.serve.queries import MOMENT, Moments, Paged, read_query
+from ray_app.serve.rest.examples_operations import LINEAGE, REVISIONS, REVISIONS_LESS
 from ray_app.serve.routes import get
 from ray_app.serve.wire import MILLISECOND, Answer
 from ray_app.store.reading import Fact, parse_id
@@ -25,8 +26,12 @@ from ray_app.store.reading import Fact, parse_id
 class RevisionsQuery(Paged):
     dataset: str | None = Field(None, description="one data set, as /api/v1/catalog/datasets names it")
     symbol: str | None = Field(None, description="one coin; data sets that are not by coin are left out")
-    start: str | None = Field(None, description="changes received at or after this RFC 3339 time")
-    end: str | None = Field(None, description="changes received before this RFC 3339 time")
+    start: str | None = Field(
+        None, description="changes received at or after this RFC 3339 time", json_schema_extra=MOMENT
+    )
+    end: str | None = Field(
+        None, description="changes received before this RFC 3339 time", json_schema_extra=MOMENT
+    )
 
 
 def add(app: FastAPI, node: Node) -> None:
@@ -118,17 +123,12 @@ def add(app: FastAPI, node: Node) -> None:
     get(
         app, "/api/v1/lineage/{record_id:path}", lineage, scope="read:ops", query=Moments,
         summary="From a record (dataset:series:time or id:revision) to the raw response it came from",
-        example={
-            "record_id": "coingecko.prices:bitcoin:2026-11-23T01:05:00+00:00:0",
-            "request": {"path": "/coins/markets", "params": {"vs_currency": "usd"}},
-            "status": 200,
-            "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-            "parser": "1",
-        },
+        example=LINEAGE,
     )  # fmt: skip
     get(
         app, "/api/v1/revisions", revisions, scope="read:ops", query=RevisionsQuery,
         summary="What changed after first being seen: old, new, when",
+        example=REVISIONS, also=[REVISIONS_LESS],
     )  # fmt: skip
 
 

@@ -2,30 +2,41 @@
 
 from typing import Any
 
+from ray_app.serve.shapes import Named
+
 META: dict[str, Any] = {
     "as_of": "2026-11-23T01:05:02.417Z",
     "known_by": None,
     "condition": "available",
-    "reasons": [],
     "source": "coingecko",
-    "attribution": "Data provided by CoinGecko",
     "simulated": False,
     "generated_at": "2026-11-23T01:05:31.004Z",
     "age_seconds": 47.004,
 }
+_OF_COINGECKO: dict[str, Any] = {"attribution": "Data provided by CoinGecko"}
 CURRENT: dict[str, Any] = {
     "symbol": "BTC",
     "id": "bitcoin",
     "name": "Bitcoin",
-    "current_price": {"usd": 1.5},
-    "market_cap": {"usd": 3},
-    "volume_24h": {"usd": None},
-    "price_change_24h": {"usd": -0.25},
-    "price_change_percentage_24h": {"usd": -14.2857},
+    "current_price": Named({"usd": 1.5}),
+    "market_cap": Named({"usd": 3}),
+    "volume_24h": Named({"usd": None}),
+    "price_change_24h": Named({"usd": -0.25}),
+    "price_change_percentage_24h": Named({"usd": -14.2857}),
     "last_updated": "2026-11-23T01:04:44.000Z",
     "data_source": "coingecko",
     "record_id": "coingecko.prices:bitcoin:2026-11-23T01:05:00+00:00:0",
-    "meta": META,
+    "meta": {**META, "reasons": [], **_OF_COINGECKO},
+}
+_RATE = {"time": "2026-11-23T01:00:00.000Z", "base": "usd"}
+CONVERTED: dict[str, Any] = {  # without what may be left out, and with what another currency adds
+    **{name: value for name, value in CURRENT.items() if name != "market_cap" and "change" not in name},
+    "meta": {
+        **CURRENT["meta"],
+        "reasons": ["bitcoin: not collected since 2026-11-23T00:50Z"],
+        "exchange_rates": Named({"eur": _RATE}),
+        "notes": ["the 24 h change is known in usd only; in other currencies it is null"],
+    },
 }
 GAP: dict[str, Any] = {
     "dataset": "coingecko.bars_1h",
@@ -56,7 +67,23 @@ HISTORICAL: dict[str, Any] = {
         }
     ],
     "total_points": 1,
-    "meta": {**META, "gaps": [GAP], "cursor": None},
+    "meta": {
+        **META,
+        **_OF_COINGECKO,
+        "dataset": "coingecko.bars_1h",
+        "instrument": "bitcoin",
+        "instruments": [
+            {
+                "instrument": "bitcoin",
+                "from": "2026-11-22T01:00:00.000Z",
+                "to": "2026-11-23T01:00:00.000Z",
+            }
+        ],
+        "start": "2026-11-22T01:00:00.000Z",
+        "end": "2026-11-23T01:00:00.000Z",
+        "gaps": [GAP],
+        "cursor": None,
+    },
 }
 TECHNICAL: dict[str, Any] = {
     "symbol": "BTC",
@@ -81,11 +108,12 @@ TECHNICAL: dict[str, Any] = {
         "bandwidth": 33.25,
         "squeeze": False,
     },
-    "moving_averages": {"sma_20": 1.5, "ema_200": None},
-    "indicators": {"atr_14": 0.125, "obv_200": None},
+    "moving_averages": Named({"sma_20": 1.5, "ema_200": None}),
+    "indicators": Named({"atr_14": 0.125, "obv_200": None}),
     "overall_signal": {"direction": "bullish", "strength": 0.2, "confidence": 0.6},
     "meta": {
         **META,
+        **_OF_COINGECKO,
         "reasons": ["candles of coingecko have no volume; there is with venue=coinbase or kraken"],
         "dataset": "coingecko.bars_1h",
         "instrument": "bitcoin",
@@ -96,15 +124,19 @@ TECHNICAL: dict[str, Any] = {
             "missing": 0,
             "whole_history": False,
         },
-        "nulls": {"warming_up": {"ema_200": 2474}, "no_volume": {"obv_200": None}},
+        "nulls": Named({"warming_up": Named({"ema_200": 2474}), "no_volume": Named({"obv_200": None})}),
         "gaps": [],
     },
 }
-_KNOWN: dict[str, Any] = {
+_SOME = ("rsi", "macd", "bollinger_bands", "moving_averages", "indicators", "overall_signal")
+TECHNICAL_SOME = {
+    name: value for name, value in TECHNICAL.items() if name not in _SOME
+}  # `indicators` chooses
+KNOWN: dict[str, Any] = {
     "known_at": "2026-10-30T06:00:00.000Z",
     "received_at": "2026-10-29T13:05:02.417Z",
 }
-_SERIES_META: dict[str, Any] = {**META, "cursor": None}
+SERIES_META: dict[str, Any] = {**META, **_OF_COINGECKO, "reasons": ["in words"], "cursor": None}
 MACRO: dict[str, Any] = {
     "dataset": "fred.macro",
     "series": "GDP",
@@ -119,11 +151,11 @@ MACRO: dict[str, Any] = {
             "period": "2026-07-01T00:00:00.000Z",
             "value": 1.5,
             "vintage": "2026-10-29T00:00:00.000Z",
-            **_KNOWN,
+            **KNOWN,
             "record_id": "fred.macro:GDP:2026-07-01T00:00:00+00:00:2026102900",
         }
     ],
-    "meta": {**_SERIES_META, "source": "fred"},
+    "meta": {**SERIES_META, "source": "fred"},
 }
 ONCHAIN: dict[str, Any] = {
     "symbol": "BTC",
@@ -149,11 +181,19 @@ ONCHAIN: dict[str, Any] = {
             "time": "2026-11-23T01:00:00.000Z",
             "value": 3,
             "unit": "transactions",
-            **_KNOWN,
+            **KNOWN,
             "record_id": "mempool.waiting:btc.mempool_tx:2026-11-23T01:00:00+00:00:0",
         }
     ],
-    "meta": {**_SERIES_META, "source": "mempool", "left_out": []},
+    "meta": {**SERIES_META, "source": "mempool"},
+}
+LEFT_OUT = [{"dataset": "coinmetrics.metrics", "series": "btc.TxCnt", "licence": "non_commercial"}]
+ONCHAIN_LESS: dict[str, Any] = ONCHAIN | {"meta": {**ONCHAIN["meta"], "left_out": LEFT_OUT}}
+_CONTRACT: dict[str, Any] = {
+    "venue": "binance_futures",
+    "contract": "BTCUSDT",
+    "time": "2026-11-23T00:00:00.000Z",
+    **KNOWN,
 }
 DERIVATIVES: dict[str, Any] = {
     "symbol": "BTC",
@@ -161,17 +201,22 @@ DERIVATIVES: dict[str, Any] = {
     "name": "Bitcoin",
     "data": [
         {
-            "venue": "binance_futures",
-            "contract": "BTCUSDT",
-            "time": "2026-11-23T00:00:00.000Z",
+            **_CONTRACT,
             "kind": "funding_rate",
             "rate": 0.25,
             "mark_price": 1.5,
-            **_KNOWN,
             "record_id": "binance_futures.funding:BTCUSDT:2026-11-23T00:00:00+00:00:0",
-        }
+        },
+        {
+            **_CONTRACT,
+            "kind": "open_interest",
+            "amount": 3,
+            "worth": 4.5,
+            "units": {"amount": "BTC", "worth": "USDT"},
+            "record_id": "binance_futures.open_interest:BTCUSDT:2026-11-23T00:00:00+00:00:0",
+        },
     ],
-    "meta": {**_SERIES_META, "source": "binance_futures"},
+    "meta": {**SERIES_META, "source": "binance_futures"},
 }
 SERIES: dict[str, Any] = {
     "dataset": "fred.market_closes",
@@ -218,82 +263,19 @@ FEATURES: list[dict[str, Any]] = [
         **_OF_INDICATORS,
         "inputs": ["bb_squeeze_20_2_120"],
     },
+    {
+        "name": "price_change_1h",
+        "kind": "feature",
+        "family": None,
+        "formula": "(close / close 1 hour before - 1) x 100",
+        "unit": "percent",
+        "values": None,
+        "lookback": 1,
+        "memory": None,
+        "days": 0,
+        **_OF_INDICATORS,
+        "group": "price",
+        "limit_seconds": 7200.0,
+        "version": "0123456789abcdef",
+    },
 ]
-_MODEL: dict[str, Any] = {"id": "minilm-market-words", "digest": "2c4f"}
-_SCORE: dict[str, Any] = {"score": 0.25, "label": "bullish", "confidence": 0.5}
-_TEXT: dict[str, Any] = {
-    "source": "rss",
-    "feed": "crypto/coindesk",
-    "outlet": "CoinDesk",
-    "url": "example.com/story",
-    "title": "A headline",
-    "summary": "What it says in short",
-    "published_at": "2026-11-23T01:00:00.000Z",
-    "updated_at": None,
-    "first_seen_at": "2026-11-23T01:05:02.417Z",
-    "language": "en",
-    "author": None,
-    "topics": None,
-    "story": "0d1f",
-    "mentions": [{"symbol": "BTC", "asset": "bitcoin", "kind": "coin", "confidence": 0.97}],
-    "sentiment": {**_SCORE, "model": _MODEL},
-    "sentiment_reason": None,
-    "advanced_sentiment": None,
-    "advanced_sentiment_reason": "not_asked",
-    "licence": "no_redistribution",
-    "llm_allowed": True,
-}
-NEWS: dict[str, Any] = {
-    "data": [{**_TEXT, **_KNOWN, "record_id": "rss.articles:crypto/coindesk:story:0"}],
-    "meta": {**_SERIES_META, "source": "rss", "left_out": []},
-}
-_NUMBERS = {"likes": 1, "replies": 0, "shares": None, "views": None, "like_ratio": None}
-_KEPT_HERE = {"llm_allowed": False, "advanced_sentiment_reason": "not_allowed"}
-_OF_REDDIT = {"source": "reddit", "feed": "Bitcoin", "outlet": None, **_KEPT_HERE}
-SOCIAL: dict[str, Any] = {
-    "data": [{**_TEXT, **_OF_REDDIT, **_NUMBERS, **_KNOWN, "record_id": "reddit.posts:Bitcoin:t3_a:0"}],
-    "meta": {**_SERIES_META, "source": "reddit", "left_out": []},
-}
-_OVERALL: dict[str, Any] = {
-    "timeframe": "24h",
-    "start": "2026-11-22T01:05:00.000Z",
-    "end": "2026-11-23T01:05:00.000Z",
-    "overall_sentiment": {**_SCORE, "reason": None},
-    "sample_size": 3,
-    "effective_sample_size": 2.5,
-    "texts": 4,
-    "unscored": 1,
-    "truncated": False,
-}
-_NONE: dict[str, Any] = {"score": None, "label": None, "confidence": None, "reason": "no_texts"}
-SENTIMENT: dict[str, Any] = {
-    "symbol": "BTC",
-    "id": "bitcoin",
-    "name": "Bitcoin",
-    **_OVERALL,
-    "breakdown": {
-        "news": {**_SCORE, "reason": None, "count": 4, "stories": 3, "unscored": 1, "model": _MODEL},
-        "reddit": {**_NONE, "count": 0, "stories": 0, "unscored": 0, "model": _MODEL},
-        "twitter": {**_NONE, "count": 0, "stories": 0, "unscored": 0, "model": _MODEL},
-    },
-    "history": [{"end": "2026-11-23T01:05:00.000Z", **_SCORE, "reason": None, "sample_size": 3}],
-    "formula": "in words",
-    "meta": {**_SERIES_META, "source": "guardian, reddit, rss, x"},
-}
-MARKET: dict[str, Any] = {
-    "timeframe": "24h",
-    "crypto": _OVERALL,
-    "stock": _OVERALL,
-    "crypto_minus_stock": 0,
-    "fear_and_greed": {
-        "value": 40,
-        "label": "Fear",
-        "day": "2026-11-23T00:00:00.000Z",
-        "reason": None,
-        **_KNOWN,
-        "record_id": "alternative.fear_greed:fear_greed:2026-11-23T00:00:00+00:00:0",
-    },
-    "risk_appetite": {"score": 0.1, "label": "neutral", "reason": None, "formula": "in words"},
-    "formula": "in words",
-    "meta": {**_SERIES_META, "source": "alternative, guardian, reddit, rss, x"},
-}

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from ray_app.serve.rest.examples import META
+from ray_app.serve.rest.examples import LEFT_OUT, META
+from ray_app.serve.shapes import Named
 
 ASKED: dict[str, Any] = {
     "what": "bars",
@@ -11,13 +12,13 @@ ASKED: dict[str, Any] = {
     "start": "2026-10-01T00:00:00Z",
     "end": "2026-11-01T00:00:00Z",
 }
-_META = {k: v for k, v in META.items() if k != "reasons"} | {"source": "coinbase", "attribution": "Coinbase"}
+_META = META | {"source": "coinbase", "attribution": "Coinbase"}
 _STATE: dict[str, Any] = {
     "id": "5f0c1d2e3a4b5c6d7e8f9a0b",
     "state": "queued",
     "reason": None,
     "what": "bars",
-    "asked": ASKED,
+    "asked": Named(ASKED),
     "as_of": "2026-11-23T01:05:02.417Z",
     "known_by": None,
     "start": "2026-10-01T00:00:00.000Z",
@@ -40,12 +41,14 @@ _DONE = _STATE | {
     "expires_at": "2026-11-30T01:05:06.300Z",
 }
 QUEUED = _STATE | {"meta": _META | {"condition": "pending"}}
-EXPORTS = {"data": [_DONE], "meta": _META | {"source": "exports", "attribution": "", "cursor": None}}
+QUEUED_LESS = QUEUED | {"meta": {**QUEUED["meta"], "source": None, "left_out": LEFT_OUT}}
+_OF_EXPORTS = {name: value for name, value in META.items() if name != "known_by"}
+EXPORTS = {"data": [_DONE], "meta": _OF_EXPORTS | {"source": "exports", "cursor": None}}
 EXPORT = _DONE | {
     "manifest": {
         "export": "5f0c1d2e3a4b5c6d7e8f9a0b",
         "what": "bars",
-        "asked": ASKED,
+        "asked": Named(ASKED),
         "as_of": "2026-11-23T01:05:02.417Z",
         "known_by": None,
         "start": "2026-10-01T00:00:00.000Z",
@@ -68,7 +71,7 @@ EXPORT = _DONE | {
         "terms": [
             {"dataset": "coinbase.bars_1h", "source": "coinbase", "licence": "own_use", "attribution": "Coinbase"}
         ],
-        "left_out": [],
+        "left_out": LEFT_OUT,
         "files": [
             {
                 "name": "00000.coinbase.bars_1h.parquet",
@@ -84,3 +87,4 @@ EXPORT = _DONE | {
     },
     "meta": _META,
 }  # fmt: skip
+EXPORT_WAITS = EXPORT | {"manifest": None, "meta": _META | {"left_out": LEFT_OUT}}

@@ -19,7 +19,7 @@ from ray_app.serve.node import Node
 from ray_app.serve.problems import Problem, unavailable
 from ray_app.serve.queries import Nothing, read_query
 from ray_app.serve.ranges import wanted
-from ray_app.serve.rest.examples_exports import ASKED, EXPORT, EXPORTS, QUEUED
+from ray_app.serve.rest.examples_exports import ASKED, EXPORT, EXPORT_WAITS, EXPORTS, QUEUED, QUEUED_LESS
 from ray_app.serve.routes import get, post
 from ray_app.serve.wire import Answer, dumps
 from ray_app.store.export_files import MANIFEST, ExportFiles
@@ -95,7 +95,8 @@ def add(app: FastAPI, node: Node) -> None:
         return await _file(node, await _own(node, export, request), name, request)
 
     post(
-        app, "/api/v1/export", ask, scope="export", takes=ExportBody, sent=ASKED, example=QUEUED, status=202,
+        app, "/api/v1/export", ask, scope="export", takes=ExportBody, sent=ASKED, example=QUEUED,
+        also=[QUEUED_LESS], status=202,
         summary="Ask for an export as Parquet files: rows of data sets, of features, or a training set",
     )  # fmt: skip
     get(
@@ -103,7 +104,7 @@ def add(app: FastAPI, node: Node) -> None:
         summary="The exports of this client, newest first",
     )  # fmt: skip
     get(
-        app, "/api/v1/export/{export}", one, scope="export", example=EXPORT,
+        app, "/api/v1/export/{export}", one, scope="export", example=EXPORT, also=[EXPORT_WAITS],
         summary="How an export is; when it is done, its manifest: files, rows, hashes, columns, licences",
     )  # fmt: skip
     get(

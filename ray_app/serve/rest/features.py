@@ -17,9 +17,9 @@ from ray_app.serve.node import Node
 from ray_app.serve.paging import Page, pinned
 from ray_app.serve.points import Standing
 from ray_app.serve.problems import Problem, invalid
-from ray_app.serve.queries import Paged, read_query
+from ray_app.serve.queries import MOMENT, Paged, read_query
 from ray_app.serve.rest.current import assets_named
-from ray_app.serve.rest.examples_features import ML_FEATURES
+from ray_app.serve.rest.examples_features import ML_FEATURES, ML_MANY, ML_MANY_OTHERS, ML_OTHERS
 from ray_app.serve.routes import get
 from ray_app.serve.series import period
 from ray_app.serve.wire import Answer
@@ -41,8 +41,12 @@ class FeaturesQuery(Paged):
     latest_only: bool | None = Field(
         None, description="the newest hour; so it is without start and end. false with a range"
     )
-    start: str | None = Field(None, description="RFC 3339 time: hours that end at it or later")
-    end: str | None = Field(None, description="RFC 3339 time: hours that end before it")
+    start: str | None = Field(
+        None, description="RFC 3339 time: hours that end at it or later", json_schema_extra=MOMENT
+    )
+    end: str | None = Field(
+        None, description="RFC 3339 time: hours that end before it", json_schema_extra=MOMENT
+    )
 
 
 class ManyQuery(FeaturesQuery):
@@ -98,13 +102,13 @@ def add(app: FastAPI, node: Node) -> None:
         return answer.response(request, node.clock.now())
 
     get(
-        app, "/api/v1/ml-features/{symbol}", one, scope="read:features", query=FeaturesQuery, example=ML_FEATURES,
+        app, "/api/v1/ml-features/{symbol}", one, scope="read:features", query=FeaturesQuery,
+        example=ML_FEATURES, also=ML_OTHERS,
         summary="The features of one coin: of the newest hour, or of a range of hours",
     )  # fmt: skip
     get(
         app, "/api/v1/ml-features", many, scope="read:features", query=ManyQuery,
-        example={"data": [{k: v for k, v in ML_FEATURES.items() if k != "meta"}], "missing": [],
-                 "meta": ML_FEATURES["meta"]},
+        example=ML_MANY, also=ML_MANY_OTHERS,
         summary="The features of the newest hour of many coins",
     )  # fmt: skip
 

@@ -16,7 +16,9 @@ from ray_app.serve.node import Node
 from ray_app.serve.parts_state import model_parts, parts_down
 from ray_app.serve.problems import unavailable
 from ray_app.serve.queries import Nothing, read_query
+from ray_app.serve.rest.examples_operations import HEALTH
 from ray_app.serve.routes import get
+from ray_app.serve.shapes import Named
 from ray_app.serve.wire import dumps
 
 KEPT_SECONDS = 1.0  # /ready is open: however often it is asked, the parts are asked once a second
@@ -89,13 +91,14 @@ def add(app: FastAPI, node: Node) -> None:
     )
     get(
         app, "/ready", ready, scope=None, summary="Readiness: 503 when a part that is needed is down",
-        example={"status": "degraded", "degraded": ["redis"], "reasons": {"redis": "..."}, "release": "dev"},
+        example={"status": "degraded", "degraded": ["redis"], "reasons": Named({"redis": "..."}), "release": "dev"},
     )  # fmt: skip
     get(
         app,
         "/api/v1/health",
         overall,
         scope="read:ops",
+        example=HEALTH,
         summary="Every data set's condition; the worst required part counts",
     )
     get(

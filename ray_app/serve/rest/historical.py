@@ -16,7 +16,7 @@ from ray_app.serve.node import Node
 from ray_app.serve.paging import Page, pinned
 from ray_app.serve.points import Standing, instant
 from ray_app.serve.problems import Problem, invalid
-from ray_app.serve.queries import Moments, read_query
+from ray_app.serve.queries import MOMENT, Moments, one_of, read_query
 from ray_app.serve.rest.current import currencies
 from ray_app.serve.rest.examples import HISTORICAL
 from ray_app.serve.routes import get
@@ -29,15 +29,23 @@ MOST_CANDLES = LONGEST // timedelta(minutes=5)
 
 class HistoricalQuery(Moments):
     interval: str = Field(
-        "1h", description="1m, 5m, 1h, 4h or 1d; 422 INVALID_TIMEFRAME if no source offers it"
+        "1h",
+        description="1m, 5m, 1h, 4h or 1d; 422 INVALID_TIMEFRAME if no source offers it",
+        json_schema_extra=one_of("1m", "5m", "1h", "4h", "1d"),
     )
     days: int | None = Field(
         None, ge=1, le=MOST_DAYS, description=f"the last so many days; {DAYS} without start"
     )
-    start: str | None = Field(None, description="RFC 3339 time: candles that start at or after it")
-    end: str | None = Field(None, description="RFC 3339 time: candles that end at or before it")
+    start: str | None = Field(
+        None, description="RFC 3339 time: candles that start at or after it", json_schema_extra=MOMENT
+    )
+    end: str | None = Field(
+        None, description="RFC 3339 time: candles that end at or before it", json_schema_extra=MOMENT
+    )
     vs_currency: str | None = Field(
-        None, description="converted by the exchange rate known at each candle's end; usd without it"
+        None,
+        description="converted by the exchange rate known at each candle's end; usd without it",
+        examples=["eur"],
     )
     venue: str | None = Field(
         None,

@@ -15,7 +15,7 @@ from ray_app.serve.node import Node
 from ray_app.serve.paging import Page, pinned
 from ray_app.serve.points import Standing
 from ray_app.serve.problems import Problem
-from ray_app.serve.queries import Paged, read_query
+from ray_app.serve.queries import MOMENT, Paged, read_query
 from ray_app.serve.rest.examples import MACRO
 from ray_app.serve.routes import get
 from ray_app.serve.series import Series, answer, cursor_after, known, paged, period
@@ -27,8 +27,12 @@ LONGEST_NAME = 64  # characters of an unknown name that are compared
 
 
 class MacroQuery(Paged):
-    start: str | None = Field(None, description="RFC 3339 time or date: periods that begin at or after it")
-    end: str | None = Field(None, description="RFC 3339 time or date: periods that begin before it")
+    start: str | None = Field(
+        None, description="RFC 3339 time or date: periods that begin at or after it", json_schema_extra=MOMENT
+    )
+    end: str | None = Field(
+        None, description="RFC 3339 time or date: periods that begin before it", json_schema_extra=MOMENT
+    )
 
 
 def add(app: FastAPI, node: Node) -> None:

@@ -17,8 +17,8 @@ from ray_app.serve.node import Node
 from ray_app.serve.paging import Page, pinned
 from ray_app.serve.points import Standing
 from ray_app.serve.problems import Problem, invalid
-from ray_app.serve.queries import Paged, read_query
-from ray_app.serve.rest.examples import ONCHAIN
+from ray_app.serve.queries import MOMENT, Paged, read_query
+from ray_app.serve.rest.examples import ONCHAIN, ONCHAIN_LESS
 from ray_app.serve.routes import get
 from ray_app.serve.series import Row, Series, answer, cursor_after, known, newest, paged, period, split
 from ray_app.serve.wire import Answer
@@ -37,12 +37,14 @@ class OnchainQuery(Paged):
     metrics: str | None = Field(
         None,
         description="some metrics, separated by commas; all without it",
-        examples=["AdrActCnt,hash_rate"],
+        examples=["hash_rate,mempool_tx"],
     )
     start: str | None = Field(
-        None, description="RFC 3339 time: values from it on; without start and end the newest of each metric"
+        None,
+        description="RFC 3339 time: values from it on; without start and end the newest of each metric",
+        json_schema_extra=MOMENT,
     )
-    end: str | None = Field(None, description="RFC 3339 time: values before it")
+    end: str | None = Field(None, description="RFC 3339 time: values before it", json_schema_extra=MOMENT)
 
 
 def add(app: FastAPI, node: Node) -> None:
@@ -54,6 +56,7 @@ def add(app: FastAPI, node: Node) -> None:
 
     get(
         app, "/api/v1/onchain/{symbol}", onchain, scope="read:onchain", query=OnchainQuery, example=ONCHAIN,
+        also=[ONCHAIN_LESS],
         summary="On-chain metrics of an asset: the newest of each, or a range, newest first",
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from ray_app.serve.money import spendings
 from ray_app.serve.node import Node
 from ray_app.serve.problems import Problem
 from ray_app.serve.queries import Nothing, read_query
+from ray_app.serve.rest.examples_operations import BACKFILL, BACKFILL_RUNS, COLLECTORS, QUOTAS
 from ray_app.serve.routes import get
 from ray_app.serve.wire import Answer
 
@@ -44,7 +45,7 @@ def add(app: FastAPI, node: Node) -> None:
         return _now(node, request, plain, node.clock.now())
 
     get(
-        app, "/api/v1/stats/collectors", collectors, scope="read:ops",
+        app, "/api/v1/stats/collectors", collectors, scope="read:ops", example=COLLECTORS,
         summary="Per collector: state, runs, rows stored, errors, lag, quota used",
     )  # fmt: skip
     get(
@@ -52,6 +53,7 @@ def add(app: FastAPI, node: Node) -> None:
         "/api/v1/quotas",
         quotas,
         scope="read:ops",
+        example=QUOTAS,
         summary="Per upstream: allowance, used, reserved, forecast",
     )
     get(
@@ -59,6 +61,8 @@ def add(app: FastAPI, node: Node) -> None:
         "/api/v1/backfills/{job}",
         backfill,
         scope="read:ops",
+        example=BACKFILL,
+        also=[BACKFILL_RUNS],
         summary="A backfill job: request, progress, receipt",
     )
 

@@ -18,6 +18,7 @@ from ray_app.serve.node import Node
 from ray_app.serve.points import Standing, instant
 from ray_app.serve.problems import Problem, invalid
 from ray_app.serve.queries import Moments, read_query
+from ray_app.serve.rest.examples_operations import REPORT
 from ray_app.serve.routes import get
 from ray_app.serve.wire import Answer
 from ray_app.store.reading import Fact
@@ -25,38 +26,17 @@ from ray_app.store.reading import Fact
 DAY = timedelta(days=1)
 EXAMPLES = 5  # of each rule
 MOST_SET_ASIDE = 1000
-STATES_OF_A_DAY = {
-    "collected": 24, "empty_upstream": 0, "late": 0, "failed": 0, "lost": 0, "not_due": 0,
-}  # fmt: skip
-REPORT = {
-    "dataset": "coingecko.bars_1h",
-    "series": 1,
-    "intervals": STATES_OF_A_DAY,
-    "rows_received": 25,
-    "rows_revised": 1,
-    "set_aside": {"count": 0, "more": False, "reasons": {}},
-    "facts": 24,
-    "flagged": [
-        {
-            "rule": "jump",
-            "words": "close moves by more than 5% and more than 15 times the median of its last steps",
-            "count": 1,
-            "examples": [
-                {
-                    "series": "bitcoin",
-                    "time": "2026-11-22T13:00:00.000Z",
-                    "record_id": "coingecko.bars_1h:bitcoin:2026-11-22T13:00:00+00:00:0",
-                    "reason": "close moved by -11.2% at once, usually by 0.31%",
-                }
-            ],
-        }
-    ],
-}
 
 
 class QualityQuery(Moments):
-    dataset: str = Field(description="a data set, as /api/v1/catalog/datasets names it")
-    day: str | None = Field(None, description="a day in UTC, like 2026-11-22; without it the day before")
+    dataset: str = Field(
+        description="a data set, as /api/v1/catalog/datasets names it", examples=["coingecko.prices"]
+    )
+    day: str | None = Field(
+        None,
+        description="a day in UTC, like 2026-11-22; without it the day before",
+        json_schema_extra={"format": "date"},
+    )
     series: str | None = Field(None, description="one series of it, as /api/v1/catalog/series names it")
 
 

@@ -25,8 +25,8 @@ from ray_app.serve.door import key_of
 from ray_app.serve.node import Node
 from ray_app.serve.points import Standing, to_the_minute
 from ray_app.serve.problems import Problem, invalid
-from ray_app.serve.queries import Moments, read_query
-from ray_app.serve.rest.examples import MARKET, SENTIMENT
+from ray_app.serve.queries import Moments, one_of, read_query
+from ray_app.serve.rest.examples_texts import MARKET, SENTIMENT, SENTIMENT_WHOLE
 from ray_app.serve.routes import get
 from ray_app.serve.sentiment import SOURCES, Found, Sentiments, rounded, told
 from ray_app.serve.series import Row, Series, answer, known, newest
@@ -38,7 +38,12 @@ FEAR_AND_GREED = "fear_greed"
 
 
 class MarketQuery(Moments):
-    timeframe: str = Field("24h", description="how far back texts count: 1h, 4h, 24h, 7d", max_length=10)
+    timeframe: str = Field(
+        "24h",
+        description="how far back texts count: 1h, 4h, 24h, 7d",
+        max_length=10,
+        json_schema_extra=one_of(*WINDOWS),
+    )
     sources: str | None = Field(
         None, description="some of news, reddit, twitter, separated by commas; all without it", max_length=60
     )
@@ -81,7 +86,7 @@ def add(app: FastAPI, node: Node) -> None:
     for kind, what in (("crypto", "coin"), ("stock", "stock")):
         get(
             app, f"/api/v1/sentiment/{kind}/{{symbol}}", partial(of_asset, kind), scope="read:sentiment",
-            query=SentimentQuery, example=SENTIMENT,
+            query=SentimentQuery, example=SENTIMENT, also=[SENTIMENT_WHOLE],
             summary=f"What news and posts say about a {what}: one score, by source, and how it became so",
         )  # fmt: skip
     get(

@@ -10,7 +10,7 @@ from ray_app.serve.indicators import TechnicalQuery, answers, asked_for, look
 from ray_app.serve.node import Node
 from ray_app.serve.problems import Problem
 from ray_app.serve.queries import read_query
-from ray_app.serve.rest.examples import TECHNICAL
+from ray_app.serve.rest.examples import TECHNICAL, TECHNICAL_SOME
 from ray_app.serve.routes import get
 
 
@@ -29,5 +29,6 @@ def add(app: FastAPI, node: Node) -> None:
 
     get(
         app, "/api/v1/technical/{symbol}", technical, scope="read:technical", query=TechnicalQuery,
-        summary="Technical indicators of one coin at its last complete candle", example=TECHNICAL,
+        summary="Technical indicators of one coin at its last complete candle",
+        example=TECHNICAL, also=[TECHNICAL_SOME],
     )  # fmt: skip

@@ -15,8 +15,8 @@ from ray_app.serve.node import Node
 from ray_app.serve.paging import Page, pinned
 from ray_app.serve.points import instant
 from ray_app.serve.problems import Problem
-from ray_app.serve.queries import Paged, read_query
-from ray_app.serve.rest.examples import NEWS, SOCIAL
+from ray_app.serve.queries import MOMENT, Paged, read_query
+from ray_app.serve.rest.examples_texts import NEWS, NEWS_LESS, NEWS_UNSCORED, SOCIAL, SOCIAL_LESS
 from ray_app.serve.routes import get
 from ray_app.serve.sentiment import advanced_told, text_told
 from ray_app.serve.series import Series, answer, known, split
@@ -46,7 +46,9 @@ class TextsQuery(Paged):
     source: str | None = Field(
         None, description="one upstream (rss, guardian) or one feed (coindesk)", max_length=190
     )
-    since: str | None = Field(None, description="RFC 3339 time: texts published at or after it")
+    since: str | None = Field(
+        None, description="RFC 3339 time: texts published at or after it", json_schema_extra=MOMENT
+    )
     q: str | None = Field(
         None, description="words that title or text must hold, all of them, in any case", max_length=200
     )
@@ -65,6 +67,7 @@ def add(app: FastAPI, node: Node) -> None:
         get(
             app, path, partial(latest, kind), scope="read:news", query=TextsQuery, summary=summary,
             example=SOCIAL if kind == "social" else NEWS,
+            also=[SOCIAL_LESS] if kind == "social" else [NEWS_LESS, NEWS_UNSCORED],
         )  # fmt: skip
 
 
@@ -80,7 +83,7 @@ async def told(
     if not open_:
         raise restricted((one.dataset, one.partition) for one in closed)
     end = at.horizon + MILLISECOND
-    since = min(instant(query.since, "since", FIRST), end - MILLISECOND) if query.since else FIRST
+    since = min(instant(query.since, "since", FIRST), end - MILLISECOND) if query.since is not None else FIRST
     wanted = Wanted(
         series=tuple(open_),
         words=tuple((query.q or "").casefold().split()),
