@@ -20,6 +20,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     InlineFragmentNode,
+    NamedTypeNode,
     OperationDefinitionNode,
     SelectionSetNode,
     get_named_type,
@@ -166,13 +167,19 @@ class _Weighing:
                 case FieldNode():
                     out += self._field(one, parent)
                 case InlineFragmentNode():
-                    out += self.of(one.selection_set, parent)
+                    out += self.of(one.selection_set, self._named(one.type_condition, parent))
                 case FragmentSpreadNode():
                     place = (one.name.value, parent.name)
                     if place not in self._known:
-                        self._known[place] = self.of(self._fragments[place[0]].selection_set, parent)
+                        fragment = self._fragments[place[0]]
+                        kind = self._named(fragment.type_condition, parent)
+                        self._known[place] = self.of(fragment.selection_set, kind)
                     out += self._known[place]
         return out
+
+    def _named(self, condition: NamedTypeNode | None, parent: GraphQLNamedType) -> GraphQLNamedType:
+        """The type that a fragment is for: of a union each member is weighed, though only one is told."""
+        return parent if condition is None else self._core.type_map[condition.name.value]
 
     def _field(self, node: FieldNode, parent: GraphQLNamedType) -> int:
         name = node.name.value
