@@ -9,13 +9,23 @@ import os
 import random
 from typing import Any
 
-from locust import FastHttpUser, constant_throughput, task
+from locust import FastHttpUser, constant_throughput, events, task
 
 # route -> how often among the others, and the paths to ask; of GraphQL the symbols
 ROUTES: dict[str, tuple[int, list[str]]] = json.loads(os.environ["LOAD_ROUTES"])
 GRAPHQL = """query($symbols: [String!]!) { assets(symbols: $symbols) {
   symbol price { quotes { currency price } lastUpdated meta { condition } } } }"""
 UNCHANGED = 304
+MOST = int(os.environ["LOAD_MOST"])  # answers after which it is enough; 0: only the time ends it
+
+
+@events.init.add_listener
+def _enough(environment: Any, **_: Any) -> None:
+    def count(**_: Any) -> None:
+        if MOST and environment.stats.total.num_requests >= MOST:
+            environment.runner.quit()
+
+    environment.events.request.add_listener(count)
 
 
 class Engine(FastHttpUser):

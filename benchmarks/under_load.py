@@ -102,13 +102,21 @@ def _answers(http: httpx.Client, path: str, left: list[str]) -> bool:
 
 
 def run(
-    url: str, key: str, routes: Routes, *, users: int, per_second: float, seconds: int, out: Path
+    url: str,
+    key: str,
+    routes: Routes,
+    *,
+    users: int,
+    per_second: float,
+    seconds: int,
+    out: Path,
+    most: int = 0,
 ) -> list[dict[str, Any]]:
-    """Locust for so long: what it counted of each route. Its report with plots is `out`."""
+    """Locust for so long, or until `most` questions were answered: what it counted of each route. `out`: its report."""
     out.parent.mkdir(parents=True, exist_ok=True)
     told = {
         "LOAD_URL": url, "LOAD_KEY": key, "LOAD_PER_SECOND": str(per_second),
-        "LOAD_ROUTES": json.dumps(routes),
+        "LOAD_ROUTES": json.dumps(routes), "LOAD_MOST": str(most),
     }  # fmt: skip
     counted = out.with_suffix("")
     command = [
@@ -171,9 +179,9 @@ def main() -> int:
     found = figures(counted, asked.seconds)
     show("load", found, console)
     console.print(f"report with plots: {out}", highlight=False)
-    for one in counted:
-        if one["num_failures"]:
-            console.print(f"{one['name']}: {one['num_failures']} failed", highlight=False)
+    for route in counted:
+        if route["num_failures"]:
+            console.print(f"{route['name']}: {route['num_failures']} failed", highlight=False)
     return 0 if all(one.met is not False for one in found) else 1
 
 
