@@ -1,7 +1,7 @@
 """How clients word their subscriptions: events cut by a selection of GraphQL, once for all who word it alike.
 
-Running a selection takes a hundred times as long as sending what it gave, so what was made of an event is kept, and
-how many wordings are in use at once is bounded.
+Running a selection takes some hundred microseconds, so what was made of an event is kept, and how many wordings are in
+use at once is bounded.
 """
 
 from collections import Counter
