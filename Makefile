@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CODE := $(wildcard ray_app jobs tests benchmarks)
 
-.PHONY: help setup demo run check format test test-fast servers bench soak kills conform screenshots train-sentiment clean
+.PHONY: help setup demo run check format test test-fast servers bench load soak kills conform screenshots train-sentiment clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ servers: ## Install the servers that the tests talk to, if they are missing
 
 bench: setup servers ## Run the benchmarks and print their figures (PART="quota start" for some of them)
 	$(BIN)/python -m benchmarks $(PART)
+
+load: setup servers ## Locust asks a node what a trading engine asks: LOAD_URL and LOAD_KEY of the environment, else a demo (USERS=20, SECONDS=60, RATE=2 each)
+	$(BIN)/python -m benchmarks.under_load --users $(or $(USERS),20) --per-second $(or $(RATE),2) --seconds $(or $(SECONDS),60)
 
 soak: setup ## Thirty simulated days over every source with faults and kills, three with every stream (DAYS=, FINE=, SEED=)
 	$(BIN)/python -m tests.soak --days $(or $(DAYS),30) --seed $(or $(SEED),1) --quick

@@ -36,26 +36,38 @@ def free_port() -> int:
 
 async def key_for(url: str, raw: str) -> str:
     from ray_app.model.clock import SystemClock
+    from ray_app.store.keys import SCOPES
     from ray_app.store.store import Store
 
     store = Store(url, raw)
     await store.database.prepare(simulated=False)
     key = await store.keys.create(
-        "bench", frozenset({"read:prices"}), SystemClock().now(), per_hour=10**9, burst=10**9
+        "bench", frozenset(SCOPES), SystemClock().now(), per_hour=10**9, burst=10**9, internal=True
     )
     await store.close()
     return key
 
 
 @contextmanager
-def node(folder: Path, mode: str, redis_url: str) -> Iterator[tuple[int, str, str]]:
-    """A serving node in one mode: its port, a key, and the file that tells what was committed."""
+def node(folder: Path, mode: str, redis_url: str, *, full: bool = False) -> Iterator[tuple[int, str, str]]:
+    """A serving node in one mode: its port, a key, and the file that tells what was committed.
+
+    `full`: with candles, features and news.
+    """
     data = folder / mode
     data.mkdir()
     key = asyncio.run(key_for(f"sqlite+aiosqlite:///{data / 'node.db'}", str(data / "raw")))
     port = free_port()
     environment = os.environ | {"CRYPTO_DATA_DATA_DIR": str(data), "CRYPTO_DATA_REDIS_URL": redis_url}
-    command = [sys.executable, "-m", "benchmarks.api_node", str(data), mode, str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.api_node",
+        str(data),
+        mode,
+        str(port),
+        *(["full"] if full else []),
+    ]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
     )
@@ -67,8 +79,13 @@ def node(folder: Path, mode: str, redis_url: str) -> Iterator[tuple[int, str, st
         process.communicate(timeout=60)
 
 
-def load(port: int, path: str, key: str, committed: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.load", str(port), path, key, str(SECONDS), committed]
+def load(
+    port: int, path: str, key: str, committed: str, seconds: float = SECONDS, rate: float = 0.0
+) -> dict[str, Any]:
+    """`committed`: the file of prices, `meta` where an answer must have that, or nothing for the constant route."""
+    command = [
+        sys.executable, "-m", "benchmarks.load", str(port), path, key, str(seconds), committed, str(rate),
+    ]  # fmt: skip
     result: dict[str, Any] = json.loads(
         subprocess.run(command, capture_output=True, text=True, check=True).stdout
     )

@@ -1,7 +1,7 @@
 """What the API benchmark asks: a Serve with the gateway and a constant route, or the same on bare uvicorn.
 
-`python -m benchmarks.api_node FOLDER haproxy|default|uvicorn`: prints one line of JSON when it serves, goes on
-committing a new price twice a second until its standard input closes.
+`python -m benchmarks.api_node FOLDER haproxy|default|uvicorn PORT [full]`: prints one line of JSON when it serves,
+goes on committing a new price twice a second until its standard input closes. `full`: with candles, features and news.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ os.environ |= RAY_ENVIRONMENT | {"RAY_AUTH_MODE": "disabled"}
 
 from fastapi import FastAPI  # noqa: E402  # after the environment
 
+from benchmarks import api_data  # noqa: E402
 from ray_app.app import open_gateway, open_node  # noqa: E402
 from ray_app.collect.collector import parsed  # noqa: E402
 from ray_app.model.source import Page, Slice  # noqa: E402
@@ -48,12 +49,14 @@ def constant() -> FastAPI:
     return app
 
 
-async def write_prices(committed: Path, ready: threading.Event, stop: threading.Event) -> None:
+async def write_prices(committed: Path, ready: threading.Event, stop: threading.Event, *, full: bool) -> None:
     """Prices 1001, 1002, ... for one slot after the other, through the real commit and relay."""
     node = await open_node()
     await node.declare(node.clock.now())
     lease = await node.store.leases.acquire("bench", "bench")
     assert lease is not None
+    if full:
+        await api_data.fill(node.store, node.registry, node.clock.now(), lease)
     relay = Relay(node, "bench", node.clock)
     begin = floor(node.clock.now(), SLOT) - 500 * SLOT
     for number in range(1, 500):
@@ -127,10 +130,12 @@ def serve_on_uvicorn(port: int, app: Any) -> Any:
 
 
 def main() -> None:
-    folder, _, port = sys.argv[1:]
+    folder, _, port, *more = sys.argv[1:]
     ready, stop = threading.Event(), threading.Event()
     committed = Path(folder) / f"committed-{MODE}"
-    writer = threading.Thread(target=lambda: asyncio.run(write_prices(committed, ready, stop)))
+    writer = threading.Thread(
+        target=lambda: asyncio.run(write_prices(committed, ready, stop, full=bool(more)))
+    )
     if MODE == "uvicorn":
         from ray_app.serve.gateway import build_app
 
@@ -139,7 +144,7 @@ def main() -> None:
     else:
         stops = [serve_on_ray(int(port))]
     writer.start()
-    ready.wait(60)
+    ready.wait(240)
     sys.stdout.write(json.dumps({"committed": str(committed), "pid": os.getpid()}) + "\n")
     sys.stdout.flush()
     sys.stdin.read()

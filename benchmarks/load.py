@@ -23,8 +23,11 @@ Check = Callable[[bytes, float], str]  # the body and when it was asked for; wha
 class Asking(asyncio.Protocol):
     """One connection that asks again as soon as it is answered."""
 
-    def __init__(self, request: bytes, until: float, done: asyncio.Future[None], check: Check) -> None:
+    def __init__(
+        self, request: bytes, until: float, done: asyncio.Future[None], check: Check, every: float = 0.0
+    ) -> None:
         self._request, self._until, self._done, self._check = request, until, done, check
+        self._every, self._due = every, time.perf_counter()  # seconds between two questions; 0: at once
         self.times: list[float] = []
         self.wrong: list[str] = []
         self._buffer = b""
@@ -54,6 +57,9 @@ class Asking(asyncio.Protocol):
         self._buffer = b""
         if time.perf_counter() >= self._until:
             self._transport.close()
+        elif self._every:
+            self._due += self._every
+            asyncio.get_running_loop().call_later(max(0.0, self._due - time.perf_counter()), self._ask)
         else:
             self._ask()
 
@@ -90,14 +96,19 @@ def _same(one: Asking) -> Asking:
     return one
 
 
-async def load(port: int, path: str, key: str, seconds: float, check: Check) -> dict[str, Any]:
+async def load(
+    port: int, path: str, key: str, seconds: float, check: Check, rate: float = 0.0
+) -> dict[str, Any]:
+    """With a `rate` so many questions a second over all connections, each begun at its time."""
     request = f"GET {path} HTTP/1.1\r\nHost: node\r\nAuthorization: Bearer {key}\r\n\r\n".encode()
     loop = asyncio.get_running_loop()
     began = time.perf_counter()
     asking = []
-    for _ in range(CONNECTIONS):
+    for n in range(CONNECTIONS):
         done = loop.create_future()
-        one = Asking(request, began + seconds, done, check)
+        one = Asking(request, began + seconds, done, check, CONNECTIONS / rate if rate else 0.0)
+        if rate:
+            await asyncio.sleep(max(0.0, began + n / rate - time.perf_counter()))
         _, protocol = await loop.create_connection(partial(_same, one), "127.0.0.1", port)
         asking.append((protocol, done))
     await asyncio.gather(*(done for _, done in asking))
@@ -109,9 +120,14 @@ async def load(port: int, path: str, key: str, seconds: float, check: Check) -> 
         "per_second": len(times) / took,
         "p50_ms": times[len(times) // 2] * 1000,
         "p99_ms": times[int(len(times) * 0.99)] * 1000,
+        "client_cpu": time.process_time() / (time.perf_counter() - began),
         "wrong": len(wrong),
         "first_wrong": wrong[:3],
     }
+
+
+def meta(body: bytes, _: float) -> str:
+    return "" if b'"meta":{"as_of":' in body else f"no meta: {body[:100]!r}"
 
 
 def constant(body: bytes, _: float) -> str:
@@ -119,6 +135,7 @@ def constant(body: bytes, _: float) -> str:
 
 
 if __name__ == "__main__":
-    port, path, key, seconds, committed = sys.argv[1:]
-    checked: Check = Prices(Path(committed)) if committed else constant
-    sys.stdout.write(json.dumps(uvloop.run(load(int(port), path, key, float(seconds), checked))))
+    port, path, key, seconds, committed, rate = sys.argv[1:]
+    checked: Check = meta if committed == "meta" else Prices(Path(committed)) if committed else constant
+    found = uvloop.run(load(int(port), path, key, float(seconds), checked, float(rate)))
+    sys.stdout.write(json.dumps(found))

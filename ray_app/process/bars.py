@@ -1,17 +1,16 @@
 """Longer candles from shorter ones. Nothing is filled in: what lacks a part says so."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
 from itertools import pairwise
+from typing import NamedTuple
 
 from ray_app.model.timerange import floor
 
 
-@dataclass(frozen=True, slots=True)
-class Candle:
-    """Trading over [start, end). `complete`: it is built from the whole of that range.
+class Candle(NamedTuple):
+    """Trading over [start, end). `complete`: it is built from the whole of that range. A tuple: a year has thousands.
 
     Otherwise open, high, low and close are those of the parts that are there, and the volume is unknown.
     """

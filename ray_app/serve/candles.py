@@ -1,8 +1,9 @@
 """Historical candles: read, built up to longer ones, converted; what is missing is named."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from ray_app.model.completeness import NOT_ALIVE, Span
@@ -17,12 +18,21 @@ from ray_app.serve.datasets import INTERVALS
 from ray_app.serve.node import Node
 from ray_app.serve.points import Standing
 from ray_app.serve.problems import Problem, invalid
-from ray_app.store.reading import Fact
 
 BUILT = ("4h", "1d")  # from candles of an hour, where no source has them
 HOUR = timedelta(hours=1)
 LENGTH = {name: length for length, name in INTERVALS.items()}
 PREFERRED = "coingecko"  # its candles are of all venues together, and have no volume
+COLUMNS = (
+    "start",
+    "end",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "received_at",
+)  # the first are a candle's
 NOT_HERE = ("late", "failed", "lost")
 
 
@@ -113,11 +123,8 @@ async def history(node: Node, chosen: Chosen, over: TimeRange | None, currency: 
     check_cost(over.length // dataset.grain)
     for name, part in parts(chosen, over):
         life = chosen.names[name]
-        found = await states(node.store, dataset, [name], part, at, {name: life})
-        for alive in life.touched(part, dataset.grain):  # the id may have been another coin before or after
-            facts = await node.store.reading.between(Bar, dataset.name, [name], alive, at.point)
-            out.candles += [_candle(fact) for fact in facts]
-            out.changes += [fact.received_at for fact in facts]
+        read = partial(_read, node, dataset, name, life.touched(part, dataset.grain), at, out)
+        found = await states(node.store, dataset, [name], part, at, {name: life}, read)
         out.gaps += [told(dataset, name, run) for run in found.spans[name] if run.state != "collected"]
         out.changes += found.changes
         out.parts.append((name, part))
@@ -128,6 +135,20 @@ async def history(node: Node, chosen: Chosen, over: TimeRange | None, currency: 
     if currency != chosen.unit:
         await _convert(node, out, over, currency, at)
     return out
+
+
+async def _read(
+    node: Node, dataset: Dataset, name: str, over: Iterable[TimeRange], at: Standing, out: History
+) -> dict[str, list[datetime]]:
+    """Candles of one series, added to what is told; their times. `over`: while its id was this coin."""
+    starts: list[datetime] = []
+    for alive in over:
+        found = (await node.store.bars.rows(dataset.name, [name], alive, at.point))[name]
+        candles = [Candle(*row) for row in found.rows]
+        out.candles += candles
+        out.changes += [found.received_at] if found.received_at is not None else []
+        starts += [one.start for one in candles]
+    return {name: starts}
 
 
 def parts(chosen: Chosen, over: TimeRange) -> list[tuple[str, TimeRange]]:
@@ -165,19 +186,12 @@ async def _convert(node: Node, out: History, over: TimeRange, currency: str, at:
 
 
 def _in(candle: Candle, rate: Rate) -> Candle:
-    return replace(
-        candle,
+    return candle._replace(
         open=rate.convert(candle.open),
         high=rate.convert(candle.high),
         low=rate.convert(candle.low),
         close=rate.convert(candle.close),
     )
-
-
-def _candle(fact: Fact) -> Candle:
-    values = fact.values
-    prices = {name: values[name] for name in ("open", "high", "low", "close")}
-    return Candle(start=fact.cursor, end=values["end"], volume=values["volume"], **prices)
 
 
 def condition_of(runs: Iterable[Span]) -> str:

@@ -1,7 +1,7 @@
 """The ledger as the routes tell it: the state of every interval of some series, as of a point in time."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -42,14 +42,23 @@ async def states(
     over: TimeRange,
     at: Standing,
     lives: Mapping[str, Coverage] | None = None,
+    read: Callable[[], Awaitable[Mapping[str, Sequence[datetime]]]] | None = None,
 ) -> States:
-    """`lives` instead of the series' own. Raises Problem when that is too much to work out for one answer."""
+    """`lives` instead of the series' own; `read` gives the times of facts within them, for a caller who needs
+    the facts too.
+
+    What was tried is read before the facts: a commit in between must not look as if nothing had been there. Raises
+    Problem when that is too much to work out for one answer.
+    """
     expected = schedule(dataset.declared)
     check_cost(len(partitions) * -(-over.length // expected.grain))
     tried = await store.ledger.tried(dataset.name, over, partitions, at.point.as_of)
     grid = TimeRange(floor(over.start, expected.grain), over.end)
-    cursors = await store.reading.cursors(dataset.record, dataset.name, partitions, grid, at.point)
-    if lives is not None:  # what lies outside is another's
+    if read is not None:
+        cursors = await read()
+    else:
+        cursors = await store.reading.cursors(dataset.record, dataset.name, partitions, grid, at.point)
+    if lives is not None and read is None:  # what lies outside is another's
         runs = {p: list(life.touched(grid, expected.grain)) for p, life in lives.items()}
         cursors = {p: [c for c in found if any(c in run for run in runs[p])] for p, found in cursors.items()}
     arrived = {p: [one.received_at for one in found] for p, found in tried.items()}

@@ -1,5 +1,6 @@
 """The gateway's application: every route of the REST interface, behind one door."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -50,6 +51,11 @@ def build_app(parts: Parts, *, owned: bool = False) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await node.start()
+        if (
+            owned
+        ):  # the process is ours: what the start left is there for good, and is not looked through again
+            gc.collect()
+            gc.freeze()
         try:
             yield
         finally:

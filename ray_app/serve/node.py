@@ -14,6 +14,7 @@ from ray_app.serve.points import Standing, standing
 from ray_app.serve.prices import CurrentPrices
 from ray_app.serve.queries import Moments
 from ray_app.serve.tail import follow_prices, repeat, stop
+from ray_app.serve.together import Together
 from ray_app.store.allowance import RequestCounts
 from ray_app.store.secret import cursor_secret
 
@@ -30,7 +31,7 @@ class Node:
         self.limits = Limits(self.redis, self.wall, parts.replicas)
         self.datasets = Datasets(parts.store.catalog)
         self.prices = CurrentPrices(parts, self.datasets)
-        self.computed = Computed()
+        self.computed, self.together = Computed(), Together()
         self._cursors: Cursors | None = None
         self._tasks: list[asyncio.Task[None]] = []
 

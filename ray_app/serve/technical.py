@@ -21,7 +21,7 @@ from ray_app.serve.completeness import check_cost
 from ray_app.serve.node import Node
 from ray_app.serve.points import EARLIEST, Standing
 from ray_app.serve.problems import Problem, unavailable
-from ray_app.store.bars import Extent
+from ray_app.store.bars import Bars, Extent
 from ray_app.store.ledger import AWAITED
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ PROOF = timedelta(days=30)  # a halt of trading is shorter, a coin that is not t
 SPARE = 6  # candles that may be incomplete at the end without the memory falling short
 TOGETHER = 10  # series whose bars are read at once: years of hours of each
 Run = tuple[str, TimeRange]
-Bars = tuple[list[tuple[Any, ...]], int]
 
 
 class Moved(Exception):
@@ -268,10 +267,10 @@ async def compute(
     """
     dataset, rows = chosen.dataset, list[Sequence[Any]]()
     for (name, run), extent in zip(seen.pieces, seen.extents, strict=True):
-        found, revisions = await bars.of(dataset.name, name, run)
-        if revisions != extent.revisions:
+        found = await bars.of(dataset.name, name, run)
+        if found.revisions != extent.revisions:
             raise Moved
-        rows += found
+        rows += found.rows
 
     def work() -> "Newest | None":
         from ray_app.process.indicators.newest import newest

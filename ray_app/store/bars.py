@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import repeat
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Dialect, Select, TypeDecorator, func, select, type_coerce
+from sqlalchemy import Select, TypeDecorator, func, select, type_coerce
 
 from ray_app.model.records import Bar
 from ray_app.model.timerange import TimeRange
@@ -26,6 +25,14 @@ class Extent:
     revisions: int
     first: datetime | None  # the earliest start
     received_at: datetime | None  # of the row that came last
+
+
+class Bars(NamedTuple):
+    """COLUMNS of each bar, how many revisions of them passed, and when the newest of these bars was received."""
+
+    rows: list[tuple[Any, ...]]
+    revisions: int
+    received_at: datetime | None
 
 
 class BarReading:
@@ -75,12 +82,12 @@ class BarReading:
 
     async def rows(
         self, stream: str, partitions: Sequence[str], over: TimeRange, at: Point = NOW
-    ) -> dict[str, tuple[list[tuple[Any, ...]], int]]:
-        """COLUMNS of the bars of each series that start in `over`, oldest first, each in its last passing revision.
+    ) -> dict[str, Bars]:
+        """The bars of each series that start in `over`, oldest first, each in its last passing revision.
 
-        And how many revisions passed. They are decoded in a thread: years of hours would hold up the event loop.
+        They are decoded in a thread: years of hours would hold up the event loop.
         """
-        columns = [_BARS.c[name] for name in COLUMNS]
+        columns = [_BARS.c[name] for name in (*COLUMNS, "received_at")]
         kinds = [cast("TypeDecorator[Any]", one.type) for one in columns]
         async with self._database.read() as connection:
             dialect = connection.dialect
@@ -91,25 +98,24 @@ class BarReading:
             query = _of((series.c.partition, *stored), stream, partitions, over, at)
             found = (await connection.execute(query.order_by(_BARS.c.start, _BARS.c.revision))).all()
 
-        def decoded() -> dict[str, tuple[list[tuple[Any, ...]], int]]:
+        def decoded() -> dict[str, Bars]:
             last: dict[str, dict[Any, Sequence[Any]]] = {one: {} for one in partitions}
             revisions = dict.fromkeys(partitions, 0)
             for partition, *row in found:
                 last[partition][row[0]] = row
                 revisions[partition] += 1
-            return {
-                one: (
-                    [tuple(map(_decode, kinds, row, repeat(dialect))) for row in mine.values()],
-                    revisions[one],
-                )
-                for one, mine in last.items()
-            }
+            *own, when = [kind.process_result_value for kind in kinds]
+            out = {}
+            for one, mine in last.items():
+                rows = [
+                    tuple([read(value, dialect) for read, value in zip(own, row, strict=False)])
+                    for row in mine.values()
+                ]
+                newest = max((row[-1] for row in mine.values()), default=None)
+                out[one] = Bars(rows, revisions[one], when(newest, dialect))
+            return out
 
         return await asyncio.to_thread(decoded)
-
-
-def _decode(kind: TypeDecorator[Any], value: Any, dialect: Dialect) -> Any:
-    return kind.process_result_value(value, dialect)
 
 
 def _of(

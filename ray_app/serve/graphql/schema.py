@@ -7,6 +7,7 @@ import strawberry
 from graphql import GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 
+from ray_app.serve.graphql.events import CURSOR, Cursor, Subscription
 from ray_app.serve.graphql.fields_market import MarketFields
 from ray_app.serve.graphql.fields_series import SeriesFields
 from ray_app.serve.graphql.fields_texts import TextFields
@@ -21,8 +22,8 @@ class Query(MarketFields, TextFields, SeriesFields):
 @cache
 def schema() -> strawberry.Schema:
     """Made once, with the first request."""
-    config = StrawberryConfig(default_resolver=read, scalar_map={Time: TIME, Number: NUMBER})
-    return strawberry.Schema(Query, config=config)
+    config = StrawberryConfig(default_resolver=read, scalar_map={Time: TIME, Number: NUMBER, Cursor: CURSOR})
+    return strawberry.Schema(Query, subscription=Subscription, config=config)
 
 
 @cache

@@ -59,23 +59,27 @@ class ManyQuery(FeaturesQuery):
 def add(app: FastAPI, node: Node) -> None:
     async def one(symbol: str, request: Request) -> Response:
         query = read_query(FeaturesQuery, request)
-        page = await pinned(node, request, query, query.limit)
-        at, internal = page.standing, key_of(request.scope).internal
+        internal = key_of(request.scope).internal
         ranged = query.start is not None or query.end is not None
-        if query.latest_only is not None and query.latest_only is ranged:
-            raise invalid(
-                "latest_only=true takes no range, and latest_only=false needs start or end",
-                parameters=["latest_only", "start", "end"],
-            )
-        asset = node.resolve(symbol, at.asked)
-        if ranged:
-            made = await told_range(node, asset, query, page, internal=internal)
-        else:
+
+        async def read() -> Answer:
+            page = await pinned(node, request, query, query.limit)
+            at = page.standing
+            if query.latest_only is not None and query.latest_only is ranged:
+                raise invalid(
+                    "latest_only=true takes no range, and latest_only=false needs start or end",
+                    parameters=["latest_only", "start", "end"],
+                )
+            asset = node.resolve(symbol, at.asked)
+            if ranged:
+                return await told_range(node, asset, query, page, internal=internal)
             what = await shown(node, query.feature_groups, at, internal=internal)
             [found] = await told_newest(node, [asset], what, query.format, at)
             if isinstance(found, Problem):
                 raise found
-            made = found
+            return found
+
+        made = await node.together.read((request.scope["path"], query, internal), read)
         return made.response(request, node.clock.now())
 
     async def many(request: Request) -> Response:

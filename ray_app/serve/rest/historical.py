@@ -61,8 +61,13 @@ class HistoricalQuery(Moments):
 def add(app: FastAPI, node: Node) -> None:
     async def historical(symbol: str, request: Request) -> Response:
         query = read_query(HistoricalQuery, request)
-        page = await pinned(node, request, query, query.limit)
-        made = await told(node, symbol, query, page, internal=key_of(request.scope).internal)
+        internal = key_of(request.scope).internal
+
+        async def read() -> Answer:
+            page = await pinned(node, request, query, query.limit)
+            return await told(node, symbol, query, page, internal=internal)
+
+        made = await node.together.read((request.scope["path"], query, internal), read)
         return made.response(request, node.clock.now())
 
     get(

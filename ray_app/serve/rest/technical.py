@@ -12,19 +12,25 @@ from ray_app.serve.problems import Problem
 from ray_app.serve.queries import read_query
 from ray_app.serve.rest.examples import TECHNICAL, TECHNICAL_SOME
 from ray_app.serve.routes import get
+from ray_app.serve.wire import Answer
 
 
 def add(app: FastAPI, node: Node) -> None:
     async def technical(symbol: str, request: Request) -> Response:
         query = read_query(TechnicalQuery, request)
-        what = await asyncio.to_thread(asked_for, query)  # the first time it loads Polars
-        at = await node.standing(query)
-        asset = node.resolve(symbol, at.asked)
         internal = key_of(request.scope).internal
-        [found] = await look(node, [asset], query, what, at, internal=internal)
-        if isinstance(found, Problem):
-            raise found
-        [answer] = await answers(node, [found], at)
+
+        async def told() -> Answer:
+            what = await asyncio.to_thread(asked_for, query)  # the first time it loads Polars
+            at = await node.standing(query)
+            asset = node.resolve(symbol, at.asked)
+            [found] = await look(node, [asset], query, what, at, internal=internal)
+            if isinstance(found, Problem):
+                raise found
+            [made] = await answers(node, [found], at)
+            return made
+
+        answer = await node.together.read((request.scope["path"], query, internal), told)
         return answer.response(request, node.clock.now())
 
     get(

@@ -59,8 +59,13 @@ def add(app: FastAPI, node: Node) -> None:
 
     async def latest(kind: Kind, request: Request) -> Response:
         query = read_query(TextsQuery, request)
-        page = await pinned(node, request, query, query.limit)
-        made = await told(node, texts, kind, query, page, internal=key_of(request.scope).internal)
+        internal = key_of(request.scope).internal
+
+        async def read() -> Answer:
+            page = await pinned(node, request, query, query.limit)
+            return await told(node, texts, kind, query, page, internal=internal)
+
+        made = await node.together.read((request.scope["path"], query, internal), read)
         return made.response(request, node.clock.now())
 
     for path, kind, summary in ROUTES:

@@ -1,13 +1,13 @@
 """/asyncapi.json: the streams as an AsyncAPI document, made from the declarations and the models of the messages."""
 
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, TypeAdapter
 
-from ray_app.serve.queries import parameters
-from ray_app.serve.streams import asked, messages
-from ray_app.serve.streams.declared import CLOSES, SSE, STREAMS, WS, Stream
-from ray_app.serve.streams.examples import CLIENT, SERVER
+from ray_app.serve.queries import Nothing, parameters
+from ray_app.serve.streams import asked, messages, protocol
+from ray_app.serve.streams.declared import CLOSES, GRAPHQL, SSE, STREAMS, WS, Stream
+from ray_app.serve.streams.examples import CLIENT, OPERATIONS, SERVER
 from ray_app.serve.streams.sockets import SocketQuery
 from ray_app.serve.streams.sse import EventsQuery
 
@@ -15,7 +15,7 @@ ABOUT = """What a crypto market data node collects, as it is committed.
 
 Every message is a JSON object. `cursor` only grows; whoever comes back with the last one that he has is told what he
 missed, once and in order, for at least 24 hours. Server-sent events are the same messages: `event` is the type, `id`
-the cursor, and `Last-Event-ID` resumes.
+the cursor, and `Last-Event-ID` resumes. At /ws/graphql the same events are cut by a selection of GraphQL.
 """
 FROM_CLIENT: dict[str, type[BaseModel]] = {
     "auth": asked.Auth,
@@ -38,6 +38,13 @@ OF_STREAM: dict[str, dict[str, type[BaseModel]]] = {
     "sentiment": {"sentiment_update": messages.SentimentUpdate},
 }
 
+OVER_GRAPHQL: dict[str, tuple[type[BaseModel], ...]] = {  # who sends what of the protocol
+    "receive": (
+        protocol.ConnectionInit, protocol.Subscribe, protocol.Complete, protocol.Ping, protocol.Pong,
+    ),
+    "send": (protocol.ConnectionAck, protocol.Next, protocol.Error, protocol.Pong),
+}  # fmt: skip
+
 
 def told(stream: Stream) -> dict[str, type[BaseModel]]:
     """The messages that a stream may send, by type."""
@@ -59,6 +66,13 @@ def document(release: str) -> dict[str, Any]:
         for name in (stream.name, f"{stream.name}_events"):
             operations[f"{name}_told"] = _operation("send", name, sent)
         operations[f"{stream.name}_asked"] = _operation("receive", stream.name, list(FROM_CLIENT))
+    spoken = {of_protocol(model): model for models in OVER_GRAPHQL.values() for model in models}
+    channels["graphql"] = _graphql(list(spoken))
+    for action, models in OVER_GRAPHQL.items():
+        names = [of_protocol(model) for model in models]
+        operations[f"graphql_{'told' if action == 'send' else 'asked'}"] = _operation(
+            action, "graphql", names
+        )
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "crypto-data streams", "version": release, "description": ABOUT},
@@ -78,8 +92,10 @@ def document(release: str) -> dict[str, Any]:
         "channels": channels,
         "operations": operations,
         "components": {
-            "messages": _messages(FROM_CLIENT, CLIENT) | _messages(server, SERVER),
-            "schemas": _schemas([*FROM_CLIENT.values(), *server.values()]),
+            "messages": _messages(FROM_CLIENT, CLIENT)
+            | _messages(server, SERVER)
+            | _messages(spoken, OPERATIONS),
+            "schemas": _schemas([*FROM_CLIENT.values(), *server.values(), *spoken.values()]),
             "securitySchemes": {
                 "key": {
                     "type": "http",
@@ -90,6 +106,29 @@ def document(release: str) -> dict[str, Any]:
         },
         "x-close-codes": {str(code): meaning for code, meaning in CLOSES.items()},
     }
+
+
+def of_protocol(model: type[BaseModel]) -> str:
+    """The name of a message of graphql-transport-ws: `ping` is also one of the streams."""
+    return f"graphql_{get_args(model.model_fields['type'].annotation)[0]}"
+
+
+def _graphql(names: list[str]) -> dict[str, Any]:
+    return {
+        "address": GRAPHQL,
+        "description": "subscriptions of GraphQL over graphql-transport-ws; the schema is /graphql/schema.graphql",
+        "servers": [{"$ref": "#/servers/sockets"}],
+        "messages": {name: _ref("messages", name) for name in names},
+        "bindings": {"ws": {"query": _query(Nothing), "headers": _PROTOCOL}},
+        "x-subscriptions": protocol.MOST_OPERATIONS,
+    }
+
+
+_PROTOCOL = {
+    "type": "object",
+    "properties": {"Sec-WebSocket-Protocol": {"const": protocol.PROTOCOL}},
+    "required": ["Sec-WebSocket-Protocol"],
+}
 
 
 def _channel(stream: Stream, root: str, bindings: Any, sent: Any, said: Any) -> dict[str, Any]:
@@ -120,19 +159,27 @@ def _messages(models: dict[str, type[BaseModel]], examples: dict[str, Any]) -> d
             "name": name,
             "title": name,
             "summary": (model.__doc__ or "").strip(),
-            "payload": _ref("schemas", model.__name__),
+            "payload": _ref("schemas", _schema_of(model)),
             "examples": [{"payload": examples[name]}],
         }
         for name, model in models.items()
     }
 
 
+def _schema_of(model: type[BaseModel]) -> str:
+    """What a model is called among the schemas."""
+    return f"GraphQL{model.__name__}" if model.__module__ == protocol.__name__ else model.__name__
+
+
 def _schemas(models: list[type[BaseModel]]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for model in models:
-        schema = TypeAdapter(model).json_schema(ref_template="#/components/schemas/{model}")
-        out |= schema.pop("$defs", {})
-        out[model.__name__] = schema
+        name = _schema_of(model)
+        template = "#/components/schemas/" + name.removesuffix(model.__name__) + "{model}"
+        schema = TypeAdapter(model).json_schema(ref_template=template)
+        inner = schema.pop("$defs", {})
+        out |= {name.removesuffix(model.__name__) + one: shape for one, shape in inner.items()}
+        out[name] = schema
     return out
 
 

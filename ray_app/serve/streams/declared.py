@@ -8,17 +8,22 @@ from ray_app.model.texts import Article, Post
 from ray_app.serve.streams.making import PRICE_DATA
 from ray_app.serve.streams.messages import NewsData, SentimentData
 
-WS, SSE = "/ws/", "/api/v1/stream/"
+WS, SSE, GRAPHQL = "/ws/", "/api/v1/stream/", "/ws/graphql"
 CLOSES: Mapping[int, str] = {
     1009: "a message of the client's is larger than 64 KiB",
     1012: "the replica restarts: come back after the time that the reason names, with the last cursor",
-    4400: "CURSOR_INVALID or AMBIGUOUS_SYMBOL in the address",
-    4401: "no key within 5 seconds, a wrong one, or one that has ended meanwhile",
+    4400: "CURSOR_INVALID or AMBIGUOUS_SYMBOL in the address; at `/ws/graphql` a message of no known form",
+    4401: "no key within 5 seconds, a wrong one, or one that has ended meanwhile; at `/ws/graphql` also a subscription "
+    "before the key",
     4403: "the key lacks the scope, or may have nothing of the stream by its licence",
     4404: "no such stream, or an unknown symbol in the address",
-    4408: "the client read too slowly: resume after the last cursor that it has",
+    4406: "at `/ws/graphql`: the client does not offer graphql-transport-ws",
+    4408: "the client read too slowly: resume after the last cursor that it has; at `/ws/graphql` also no "
+    "`connection_init` within 5 seconds",
+    4409: "at `/ws/graphql`: a subscription of that id is open already",
     4422: "a parameter in the address is wrong",
-    4429: "too many requests, connections of the key, or messages; the error names the limit",
+    4429: "too many requests, connections of the key, or messages; the error names the limit; at `/ws/graphql` also a "
+    "second `connection_init`",
     4500: "our fault; the request id of the error leads to the log line",
     4503: "the replica has all the connections that it takes, or the store does not answer: try again",
 }

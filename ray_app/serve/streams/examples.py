@@ -142,3 +142,36 @@ SERVER: dict[str, Any] = {
         ],
     },
 }
+_CUT = {"__typename": "PriceUpdate", "symbol": "BTC", "cursor": 48122, "data": {"priceUsd": 91234.5}}
+OPERATIONS: dict[str, Any] = {
+    "graphql_connection_init": {"type": "connection_init", "payload": {"Authorization": "Bearer cdk_…"}},
+    "graphql_connection_ack": {"type": "connection_ack"},
+    "graphql_subscribe": {
+        "type": "subscribe",
+        "id": "1",
+        "payload": {
+            "query": 'subscription($after: Cursor) { prices(symbols: ["BTC"], after: $after) { __typename'
+            " ... on PriceUpdate { symbol cursor data { priceUsd } } ... on StreamGap { from to reason cursor } } }",
+            "variables": {"after": None},
+        },
+    },
+    "graphql_next": {"type": "next", "id": "1", "payload": {"data": {"prices": _CUT}}},
+    "graphql_error": {
+        "type": "error",
+        "id": "1",
+        "payload": [
+            {
+                "message": "this cursor is ahead of the stream; it is not one of ours",
+                "extensions": {
+                    "code": "CURSOR_INVALID",
+                    "details": {},
+                    "timestamp": NOW,
+                    "request_id": "b65a5700229a5c4adb3ab9d9",
+                },
+            }
+        ],
+    },
+    "graphql_complete": {"type": "complete", "id": "1"},
+    "graphql_ping": {"type": "ping"},
+    "graphql_pong": {"type": "pong"},
+}

@@ -3,11 +3,22 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-from ray_app.serve.wire import dumps
+from ray_app.serve.wire import dumps, text
 
-Form = Literal["frames", "batches", "sse"]
+
+class Cutting(Protocol):
+    """Writes messages as a client has worded them; clients with the same wording share one, and what it made."""
+
+    def of_item(self, item: "Item", *, internal: bool) -> str | None:
+        """An event as it is sent; None when such a key may not have it, or wants nothing of it."""
+
+    def of_message(self, message: Mapping[str, Any]) -> str | None:
+        """The same of a message of ours that is no event."""
+
+
+Form = Literal["frames", "batches", "sse"] | Cutting
 MOST_IN_FRAME = 100  # messages of a batch
 MOST_ENTRIES = 8  # ways of cutting one item that are kept
 
@@ -47,6 +58,8 @@ class Item:
         """As a JSON object; None when it is not for this view."""
         if not view.wants(self.assets):
             return None
+        if not isinstance(view.form, str):
+            return view.form.of_item(self, internal=view.internal)
         entry = self.entry(view.fields, view.internal)
         return None if entry is None else f'{{"type":"{self.type}",{entry[1:-1]},"cursor":{self.number}}}'
 
@@ -78,12 +91,12 @@ class Frames:
 
 def frames_of(view: View, items: Iterable[Item]) -> Frames | None:
     """These items for a view; None when there is nothing for it in them."""
-    found = [(one, text) for one in items if (text := one.message(view)) is not None]
+    found = [(one, made) for one in items if (made := one.message(view)) is not None]
     if not found:
         return None
     if view.form == "sse":
-        return sse_frames([(one.type, one.number, text) for one, text in found])
-    return text_frames([text for _, text in found], view.form)
+        return sse_frames([(one.type, one.number, made) for one, made in found])
+    return text_frames([made for _, made in found], view.form)
 
 
 def text_frames(texts: Sequence[str], form: Form) -> Frames:
@@ -107,7 +120,27 @@ def sse_frames(messages: Sequence[tuple[str, int | None, str]]) -> Frames:
 
 def framed(form: Form, message: Mapping[str, Any], cursor: int | None = None) -> Frames:
     """A single message of ours; `cursor` is the id of a server-sent event."""
+    if not isinstance(form, str):
+        cut = form.of_message(message)
+        return text_frames([] if cut is None else [cut], form)
     body = dumps(message).decode()
     if form == "sse":
         return sse_frames([(message["type"], cursor, body)])
     return text_frames([body], form)
+
+
+def snapshot_of(view: View, items: Iterable[Item], place: int, now: datetime) -> Frames:
+    """How things stand at a place: those of these items that are for the view."""
+    if not isinstance(view.form, str):
+        bodies = [one.whole if view.internal else one.open_ for one in items if view.wants(one.assets)]
+        data = [one for one in bodies if one is not None]
+        return framed(view.form, {"type": "snapshot", "data": data, "cursor": place, "timestamp": now})
+    entries = [
+        entry
+        for one in items
+        if view.wants(one.assets) and (entry := one.entry(view.fields, view.internal)) is not None
+    ]
+    message = f'{{"type":"snapshot","data":[{",".join(entries)}],"cursor":{place},"timestamp":"{text(now)}"}}'
+    if view.form == "sse":
+        return sse_frames([("snapshot", place, message)])
+    return text_frames([message], view.form)

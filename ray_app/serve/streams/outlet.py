@@ -27,18 +27,37 @@ class Ending:
     retry_ms: int | None = None
 
 
-class Outlet:
-    """One client's queue. `warn` makes the warning that is sent at half. `place`: up to which event it was served."""
+class Held:
+    """How much waits for one client, in all of its queues."""
 
-    def __init__(self, warn: Callable[[], Frames], bounds: Bounds) -> None:
+    def __init__(self) -> None:
+        self.messages = self.size = 0
+        self.warned = False
+        self.room = asyncio.Event()
+        self.room.set()
+
+    def add(self, frames: Frames) -> None:
+        self.messages += frames.messages
+        self.size += frames.size
+
+    def take(self, frames: Frames) -> None:
+        self.messages -= frames.messages
+        self.size -= frames.size
+
+
+class Outlet:
+    """One client's queue, or one of several whose bounds are those of `held`.
+
+    `warn` makes the warning that is sent at half. `place`: up to which event the client was served.
+    """
+
+    def __init__(self, warn: Callable[[], Frames], bounds: Bounds, held: Held | None = None) -> None:
         self.place = 0
         self.ending: Ending | None = None
         self._warn, self._bounds = warn, bounds
         self._waiting: deque[Frames] = deque()
-        self._messages = self._bytes = 0
-        self._warned = False
-        self._filled, self._ended, self._room = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._room.set()
+        self._held = held or Held()
+        self._filled, self._ended = asyncio.Event(), asyncio.Event()
 
     def put(self, frames: Frames) -> None:
         """Add to the queue. When that is full the connection ends, and what waited is dropped.
@@ -47,12 +66,12 @@ class Outlet:
         """
         if self.ending is not None:
             return
-        if self._waiting and self._filled_to(frames) > 1.0:
+        if self._held.messages and self._filled_to(frames) > 1.0:
             self._too_slow()
             return
         self._add(frames)
-        if not self._warned and self._filled_to() >= 0.5:
-            self._warned = True
+        if not self._held.warned and self._filled_to() >= 0.5:
+            self._held.warned = True
             self._add(self._warn(), ahead=True)
 
     def offer(self, frames: Frames, most: int) -> None:
@@ -64,7 +83,7 @@ class Outlet:
         """Add as soon as there is room. False: the connection ends, perhaps since the client made none in time."""
         try:
             async with asyncio.timeout(STUCK_SECONDS):
-                await self._room.wait()
+                await self._held.room.wait()
         except TimeoutError:
             self._too_slow()
         if self.ending is not None:
@@ -85,12 +104,8 @@ class Outlet:
         """The first of the queue is on its way."""
         if not self._waiting:  # it was dropped meanwhile
             return
-        frames = self._waiting.popleft()
-        self._messages -= frames.messages
-        self._bytes -= frames.size
-        if self._filled_to() < 0.25:
-            self._warned = False
-            self._room.set()
+        self._held.take(self._waiting.popleft())
+        self._emptier()
 
     def end(self, ending: Ending, *, drop: bool = False) -> None:
         """No more is added. With `drop` what waits is forgotten; else it is sent before the end."""
@@ -98,11 +113,16 @@ class Outlet:
             return
         self.ending = ending
         if drop:
-            self._waiting.clear()
-            self._messages = self._bytes = 0
+            self.forget()
             self._ended.set()
         self._filled.set()
-        self._room.set()
+        self._held.room.set()  # whoever waits for it sees the end
+
+    def forget(self) -> None:
+        """Drop what waits."""
+        while self._waiting:
+            self._held.take(self._waiting.popleft())
+        self._emptier()
 
     async def filled(self) -> None:
         """Returns when something waits."""
@@ -116,8 +136,8 @@ class Outlet:
         self.end(Ending(4408, "too slow; resume after the last cursor that you have"), drop=True)
 
     def _filled_to(self, more: Frames | None = None) -> float:
-        messages = self._messages + (more.messages if more else 0)
-        size = self._bytes + (more.size if more else 0)
+        messages = self._held.messages + (more.messages if more else 0)
+        size = self._held.size + (more.size if more else 0)
         return max(messages / self._bounds.messages, size / self._bounds.size)
 
     def _add(self, frames: Frames, *, ahead: bool = False) -> None:
@@ -125,8 +145,12 @@ class Outlet:
             self._waiting.insert(1, frames)  # the first is on its way
         else:
             self._waiting.append(frames)
-        self._messages += frames.messages
-        self._bytes += frames.size
+        self._held.add(frames)
         self._filled.set()
         if self._filled_to() >= 0.25:
-            self._room.clear()
+            self._held.room.clear()
+
+    def _emptier(self) -> None:
+        if self._filled_to() < 0.25:
+            self._held.warned = False
+            self._held.room.set()

@@ -10,9 +10,8 @@ from ray_app.serve.problems import Problem, invalid
 from ray_app.serve.streams.asked import MOST_SYMBOLS
 from ray_app.serve.streams.declared import Stream
 from ray_app.serve.streams.hub import Hub, told
-from ray_app.serve.streams.items import Form, Frames, Item, View, framed, sse_frames, text_frames
-from ray_app.serve.streams.outlet import Ending, Outlet
-from ray_app.serve.wire import text
+from ray_app.serve.streams.items import Form, Frames, Item, View, framed, snapshot_of
+from ray_app.serve.streams.outlet import Ending, Held, Outlet
 from ray_app.store.keys import Key
 
 _CURSOR = re.compile(r"\d{1,19}", re.ASCII)
@@ -20,17 +19,32 @@ LARGEST_CURSOR = 2**63 - 1
 
 
 class Session:
-    """`form`: how messages are framed. What is put into `outlet` is sent, in order."""
+    """`form`: how messages are framed. What is put into `outlet` is sent, in order.
+
+    `held`: what waits for the client, where it has several sessions on one connection.
+    """
 
     def __init__(
-        self, hub: Hub, stream: Stream, key: Key, authorization: bytes, form: Form, request_id: str
+        self,
+        hub: Hub,
+        stream: Stream,
+        key: Key,
+        authorization: bytes,
+        form: Form,
+        request_id: str,
+        held: Held | None = None,
     ) -> None:
         self.hub, self.stream, self.key, self.request_id = hub, stream, key, request_id
         self.authorization, self.beat_at = authorization, 0.0
-        self.outlet = Outlet(self._warning, hub.bounds)
+        self.outlet = Outlet(self._warning, hub.bounds, held)
         self._view = View(internal=key.internal, form=form)
         self._live = self._ticks = False
         self._topic = hub.topic(stream)
+
+    @property
+    def live(self) -> bool:
+        """Whether it is subscribed to something."""
+        return self._live
 
     async def open(self) -> None:
         """Raise Problem when the key may have nothing of this stream; StoreUnavailable when it cannot be told."""
@@ -61,7 +75,7 @@ class Session:
             assets=frozenset() if everything else before.assets | wanted,
             fields=before.fields if fields is None else self._fields(fields),
             internal=before.internal,
-            form=before.form if batch is None or before.form == "sse" else ("batches" if batch else "frames"),
+            form=before.form if batch is None else ("batches" if batch else "frames"),
         )
         if after is not None and self._live:
             raise invalid("`after` comes with the first subscription of a connection: reconnect with it")
@@ -205,18 +219,9 @@ class Session:
             newest = {one.about: one for one in words if view.wants(one.assets)}
             items = sorted(newest.values(), key=lambda one: one.number)
             items = [one for one in items if one.entry(view.fields, view.internal)][-self.stream.texts :]
-        entries = []
-        for item in items:
-            about = item.assets or frozenset()
-            entry = item.entry(view.fields, view.internal) if only is None or about & only else None
-            if entry is not None and view.wants(item.assets):
-                entries.append(entry)
-        now, place = text(self.hub.clock.now()), topic.position
-        message = f'{{"type":"snapshot","data":[{",".join(entries)}],"cursor":{place},"timestamp":"{now}"}}'
-        if view.form == "sse":
-            self.outlet.put(sse_frames([("snapshot", place, message)]))
-        else:
-            self.outlet.put(text_frames([message], view.form))
+        if only is not None:
+            items = (one for one in items if one.assets and one.assets & only)
+        self.outlet.put(snapshot_of(view, items, topic.position, self.hub.clock.now()))
 
     def _framed(self, message: Mapping[str, Any], cursor: int | None = None) -> Frames:
         return framed(self._view.form, message, cursor)

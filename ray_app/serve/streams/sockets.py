@@ -1,12 +1,10 @@
-"""The WebSockets: /ws/prices, /ws/news, /ws/sentiment. Pure ASGI, so that any server that speaks it will do.
+"""The WebSockets: /ws/prices, /ws/news, /ws/sentiment, and the way to /ws/graphql.
 
 A problem of a message is an `error`, and the socket goes on. One that ends it is an `error` too, then a close with
 4000 + the HTTP status of its code. Other close codes: 4408 too slow, 1009 a message too large, 1012 a restart.
 """
 
 import asyncio
-import os
-import time
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, ValidationError
@@ -14,26 +12,22 @@ from starlette.requests import HTTPConnection
 
 from ray_app.model.errors import StoreUnavailable
 from ray_app.model.symbols import AmbiguousSymbol, UnknownSymbol
-from ray_app.observe.log import logger
 from ray_app.serve.auth import refused
-from ray_app.serve.problems import STATUS, Problem, invalid, plain_errors, problem_of
+from ray_app.serve.problems import Problem, invalid, plain_errors, problem_of
 from ray_app.serve.queries import Nothing, read_query
+from ray_app.serve.streams.accepted import AUTH_SECONDS, CLOSE_SECONDS, Accepted, Gone, ending_of
 from ray_app.serve.streams.asked import CLIENT, Auth, ClientMessage, Ping, Subscribe, Unsubscribe
-from ray_app.serve.streams.declared import STREAMS, WS, Stream
-from ray_app.serve.streams.hub import Hub, restarting, told
-from ray_app.serve.streams.outlet import Ending
+from ray_app.serve.streams.declared import GRAPHQL, STREAMS, WS, Stream
+from ray_app.serve.streams.hub import Hub, told
+from ray_app.serve.streams.protocol import PROTOCOL
 from ray_app.serve.streams.session import Session, cursor_of, listed
+from ray_app.serve.streams.subscriptions import GraphQLSocket
+from ray_app.serve.streams.wordings import Wordings
 from ray_app.serve.wire import dumps
 from ray_app.store.keys import Key
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
-
-log = logger("streams")
-AUTH_SECONDS = 5.0
-LARGEST = 64 * 1024  # bytes of a client's message
-BURST, PER_SECOND = 50, 5.0  # messages of a client
-CLOSE_SECONDS = 10.0  # that a client may take to read its close frame
 
 
 class SocketQuery(Nothing):
@@ -48,52 +42,36 @@ class SocketQuery(Nothing):
     batch: bool = Field(False, description="several messages in a frame, as a JSON list")
 
 
-class Gone(Exception):
-    """The client has closed the socket."""
-
-
 class Sockets:
     """The ASGI application of the application `streams-ws`."""
 
     def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+        self._hub, self._wordings = hub, Wordings()
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         await receive()  # the wish to connect
         path: str = scope["path"]
         root: str = scope.get("root_path", "")
         full = path if path.startswith(WS) else root + path  # servers differ in whether they cut the root off
+        if full == GRAPHQL:
+            spoken = PROTOCOL if PROTOCOL in scope.get("subprotocols", ()) else None
+            await send({"type": "websocket.accept", "subprotocol": spoken})
+            await GraphQLSocket(self._hub, self._wordings, scope, receive, send).run()
+            return
         stream = STREAMS.get(full.removeprefix(WS)) if full.startswith(WS) else None
         await send({"type": "websocket.accept"})
         await Socket(self._hub, stream, scope, receive, send).run()
 
 
-class Socket:
-    """One accepted socket."""
+class Socket(Accepted):
+    """One accepted socket of a stream."""
 
     def __init__(
         self, hub: Hub, stream: Stream | None, scope: "Scope", receive: "Receive", send: "Send"
     ) -> None:
-        self._hub, self._stream, self._scope = hub, stream, scope
-        self._receive, self._send = receive, send
-        self._request_id = os.urandom(12).hex()
-        self._tokens, self._at = float(BURST), time.monotonic()
+        super().__init__(hub, scope, receive, send)
+        self._stream = stream
         self._after: int | None = None  # from the query, for the first subscription
-
-    async def run(self) -> None:
-        """Until it is closed, by whomever."""
-        entered = False
-        try:
-            self._hub.enter()
-            entered = True
-            await self._serve()
-        except Gone:
-            pass
-        except Exception as error:  # noqa: BLE001  # whatever it is, the client is told in one form
-            await self._refuse(error)
-        finally:
-            if entered:
-                self._hub.left()
 
     async def _serve(self) -> None:
         if self._stream is None:
@@ -123,7 +101,7 @@ class Socket:
 
     async def _key(self) -> tuple[Key, bytes, Auth | None]:
         """Who it is, by the header or the first message. Raises Problem."""
-        sent = next((value for name, value in self._scope["headers"] if name == b"authorization"), None)
+        sent = self._header()
         if sent is not None:
             return await self._hub.ring.find(sent), sent, None
         try:
@@ -180,7 +158,7 @@ class Socket:
                 message = await self._next()
             except Problem as problem:
                 if problem.code not in ("VALIDATION_ERROR", "CURSOR_INVALID"):
-                    session.refuse(problem, _ending(problem))
+                    session.refuse(problem, ending_of(problem))
                 else:
                     session.problem(problem)
                 continue
@@ -193,7 +171,7 @@ class Socket:
         except (Problem, UnknownSymbol, AmbiguousSymbol, StoreUnavailable) as error:
             problem = problem_of(error)
             if ends or problem.code == "SERVICE_UNAVAILABLE":
-                session.refuse(problem, _ending(problem))
+                session.refuse(problem, ending_of(problem))
             else:
                 session.problem(problem, message.id)
 
@@ -214,15 +192,7 @@ class Socket:
 
     async def _next(self) -> ClientMessage:
         """The client's next message. Raises Gone; Problem for one that cannot be read, or too many of them."""
-        message = await self._receive()
-        if message["type"] == "websocket.disconnect":
-            raise Gone
-        text, data = message.get("text"), message.get("bytes")
-        if len(text or data or "") > LARGEST:
-            raise Problem("PAYLOAD_TOO_LARGE", f"a message may have {LARGEST} bytes")
-        self._spend()
-        if text is None:
-            raise invalid("messages are JSON objects in text frames")
+        text = await self._text()
         try:
             return CLIENT.validate_json(text)
         except ValidationError as error:
@@ -231,37 +201,7 @@ class Socket:
                 errors=plain_errors(error.errors(include_input=False, include_url=False))[:10],
             ) from None
 
-    def _spend(self) -> None:
-        now = time.monotonic()
-        self._tokens = min(float(BURST), self._tokens + (now - self._at) * PER_SECOND) - 1
-        self._at = now
-        if self._tokens < 0:
-            limit = {"limit": "messages", "messages": BURST, "per_second": PER_SECOND}
-            raise Problem("RATE_LIMIT_EXCEEDED", "too many messages on one socket", limit)
-
     async def _refuse(self, error: Exception) -> None:
-        problem = problem_of(error)
-        if problem.code == "INTERNAL_ERROR":
-            log.error("socket %s failed", self._request_id, exc_info=error)
+        problem, ending = self._reason(error)
         message = told(problem, self._request_id, self._hub.clock.now())
-        restarts = problem.message == restarting().message
-        ending = Ending(1012, "restart; try again") if restarts else _ending(problem)
         await self._close(ending, dumps(message).decode())
-
-    async def _close(self, ending: Ending, message: str | None = None) -> None:
-        """Say why and close; a client that does not read is not waited for."""
-        try:
-            async with asyncio.timeout(CLOSE_SECONDS):
-                if message is not None:
-                    await self._send({"type": "websocket.send", "text": message})
-                closing = {"type": "websocket.close", "code": ending.code, "reason": ending.reason[:120]}
-                await self._send(closing)
-        except Exception as error:  # noqa: BLE001  # it is gone already, each server says so in its own way
-            log.debug("socket %s was gone before its end: %r", self._request_id, error)
-
-
-def _ending(problem: Problem) -> Ending:
-    """Where a problem ends a socket: 4000 and the HTTP status of its code."""
-    if problem.code == "PAYLOAD_TOO_LARGE":
-        return Ending(1009, problem.message)
-    return Ending(4000 + STATUS[problem.code], problem.code)

@@ -28,6 +28,8 @@ async def test_each_example_of_the_guide_runs(full: Running):
     examples = re.findall(r"```graphql\n(.*?)```(?:\s+```json\n(.*?)```)?", GUIDE.read_text(), re.DOTALL)
     assert len(examples) >= 3
     for query, variables in examples:
+        if query.startswith("subscription"):  # tried where sockets are: test_subscriptions.py
+            continue
         sent = {"query": query, "variables": json.loads(variables) if variables else {}}
         answer = await full.http.post("/graphql", json=sent)
         body = answer.json()

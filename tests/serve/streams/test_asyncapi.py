@@ -8,11 +8,12 @@ import jsonschema
 import pytest
 
 from ray_app.serve.problems import STATUS
-from ray_app.serve.streams import asyncapi, examples, messages
+from ray_app.serve.streams import asyncapi, examples, messages, protocol
 from ray_app.serve.streams.asked import CLIENT
 from ray_app.serve.streams.declared import CLOSES, STREAMS
 from tests.architecture.modules import REPO
 from tests.serve.conftest import Running
+from tests.serve.streams import subscribing
 from tests.serve.streams.conftest import Node
 
 DOCUMENT = asyncapi.document("test")
@@ -45,7 +46,8 @@ def test_every_reference_leads_somewhere():
 
 def test_it_has_every_stream_twice_with_what_it_may_send():
     addresses = {channel["address"] for channel in DOCUMENT["channels"].values()}
-    assert addresses == {f"{root}{name}" for root in ("/ws/", "/api/v1/stream/") for name in STREAMS}
+    both = {f"{root}{name}" for root in ("/ws/", "/api/v1/stream/") for name in STREAMS}
+    assert addresses == both | {"/ws/graphql"}
     for name, stream in STREAMS.items():
         sent = set(asyncapi.told(stream))
         events = DOCUMENT["channels"][f"{name}_events"]
@@ -63,7 +65,9 @@ def test_it_has_every_stream_twice_with_what_it_may_send():
 def test_no_message_is_sent_that_it_does_not_have():
     """Every `type` that stands in the code, and every model."""
     types = {get_args(model.model_fields["type"].annotation)[0] for model in get_args(messages.ServerMessage)}
-    assert types == set(DOCUMENT["components"]["messages"]) - {"auth", "subscribe", "unsubscribe", "ping"}
+    assert types == set(DOCUMENT["components"]["messages"]) - {*asyncapi.FROM_CLIENT, *examples.OPERATIONS}
+    spoken = get_args(protocol.ServerMessage)
+    types |= {get_args(model.model_fields["type"].annotation)[0] for model in spoken}
     written: set[str] = set()
     for path in CODE.glob("*.py"):
         if path.name in ("examples.py", "asyncapi.py", "messages.py"):
@@ -106,6 +110,10 @@ def test_the_examples_fit_the_schemas(name: str):
     (example,) = message["examples"]
     jsonschema.validate(example["payload"], schema)
     adapter: Any = CLIENT if name in examples.CLIENT else messages.SERVER
+    if name in examples.OPERATIONS:
+        sent = DOCUMENT["operations"]["graphql_told"]["messages"]
+        told = {"$ref": f"#/channels/graphql/messages/{name}"} in sent
+        adapter = protocol.SERVER if told else protocol.CLIENT
     adapter.validate_json(json.dumps(example["payload"]))
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(example["payload"] | {"more": 1}, schema)
@@ -121,6 +129,30 @@ async def test_the_examples_of_clients_run(node: Node):
             await client.next("snapshot")
     assert [one["action"] for one in answers] == list(examples.CLIENT)
     assert [one.get("id") for one in answers] == [one.get("id") for one in examples.CLIENT.values()]
+
+
+async def test_the_examples_of_a_graphql_client_run(hot: Node):
+    client = await subscribing.raw(hot, None)
+    init = examples.OPERATIONS["graphql_connection_init"]
+    await client.say(**init | {"payload": {"Authorization": f"Bearer {hot.key}"}})
+    await client.say(**examples.OPERATIONS["graphql_ping"])
+    await client.say(**examples.OPERATIONS["graphql_pong"])
+    await client.say(**examples.OPERATIONS["graphql_subscribe"])
+    told = [await client.hear() for _ in range(4)]
+    shown = [examples.OPERATIONS[f"graphql_{name}"] for name in ("connection_ack", "pong")]
+    assert told[:2] == shown
+    assert [one["payload"]["data"]["prices"]["__typename"] for one in told[2:]] == [
+        "Subscribed",
+        "PriceSnapshot",
+    ]
+    await hot.prices({"bitcoin": "91234.5"})
+    example = examples.OPERATIONS["graphql_next"]["payload"]["data"]["prices"]
+    assert await client.next() == example | {"cursor": 1}
+    await client.say(**examples.OPERATIONS["graphql_complete"])
+    await client.say(**examples.OPERATIONS["graphql_ping"])
+    while (last := await client.hear())["type"] == "next":
+        pass
+    assert last == shown[1]
 
 
 async def test_its_parameters_are_those_that_are_taken(node: Node):

@@ -147,7 +147,7 @@ async def test_an_address_that_is_wrong_is_told_and_closed(node: Node):
     for stream, query, code in [
         ("trades", "", 4404),
         ("prices/x", "", 4404),
-        ("graphql", "", 4404),
+        ("graphql/x", "", 4404),
         ("prices", "?symbol=BTC", 4422),
         ("prices", "?symbols=BTC&symbols=ETH", 4422),
         ("prices", "?symbols=BTX", 4404),
