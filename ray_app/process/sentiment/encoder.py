@@ -4,14 +4,16 @@ A batch is one long row of tokens, [tokens, hidden]: every matrix product runs o
 looks at one text at a time, so texts of one length share a call. A padded batch of headlines is a third to a half
 padding; and here what a text gets does not depend on how long its neighbours are.
 
-Only matrix products run in the small type; what is passed on from layer to layer, and its norms, stay float32. The
-first token of each text, from which the answer is read, is worked out in float32 in every layer: one row in thirty.
-In the last layer nothing else is. In bfloat16 throughout, a random BERT-base lost one label in twenty.
+Only matrix products run in the small type (`products.py`); what is passed on from layer to layer, and its norms, stay
+float32. The first token of each text, from which the answer is read, is worked out in float32 in every layer: one row
+in thirty. In the last layer nothing else is. In bfloat16 throughout, a random BERT-base lost one label in twenty.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
+
+from ray_app.process.sentiment.products import Product
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +30,7 @@ class Encoder:
     def __init__(self, model: Any, dtype: Any) -> None:
         import torch
 
-        self._torch, self._dtype = torch, dtype
+        self._torch = torch
         config = model.config
         body = model.bert if config.model_type == "bert" else model.roberta
         self._first = 0 if config.model_type == "bert" else config.pad_token_id + 1  # the first position
@@ -91,22 +93,21 @@ class _First:
 class _Layer:
     def __init__(self, layer: Any, heads: int, dtype: Any) -> None:
         attention = layer.attention.self
-        self._dtype, self._heads = dtype, heads
-        self._three = _joined((attention.query, attention.key, attention.value), dtype)
-        self._out = _joined((layer.attention.output.dense,), dtype)
+        self._heads = heads
+        self._three = Product((attention.query, attention.key, attention.value), dtype)
+        self._out = Product((layer.attention.output.dense,), dtype)
         self._norm = layer.attention.output.LayerNorm
-        self._wide = _joined((layer.intermediate.dense,), dtype)
-        self._narrow = _joined((layer.output.dense,), dtype)
+        self._wide = Product((layer.intermediate.dense,), dtype)
+        self._narrow = Product((layer.output.dense,), dtype)
         self._final = layer.output.LayerNorm
-        self._first = _First(layer, heads)
+        self._first = _First(layer, heads) if dtype.itemsize < 4 else None  # float32 is exact for all
 
     def __call__(self, hidden: "Tensor", starts: "Tensor", same: list[tuple[int, int]]) -> "Tensor":
         import torch
-        from torch.nn.functional import gelu, scaled_dot_product_attention
+        from torch.nn.functional import scaled_dot_product_attention
 
-        three, at = self._three(hidden.to(self._dtype)), 0
-        first = self._first(hidden[starts], three[:, hidden.shape[1] :], same)
-        seen = torch.empty(hidden.shape, dtype=self._dtype, device=hidden.device)
+        three, at = self._three(hidden), 0
+        seen = torch.empty(hidden.shape, dtype=three.dtype, device=hidden.device)
         for length, count in same:
             rows = length * count
             # [texts, length, 3, heads, width] -> 3 of [texts, heads, length, width]
@@ -114,11 +115,10 @@ class _Layer:
             seen[at : at + rows] = scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(rows, -1)
             at += rows
         # A sum of two types is slow in torch; converted first it takes an eighth of the time.
-        hidden = self._norm(self._out(seen).float().add_(hidden))
-        answer: Tensor = self._final(
-            self._narrow(gelu(self._wide(hidden.to(self._dtype)))).float().add_(hidden)
-        )
-        answer[starts] = first
+        between = self._norm(self._out(seen).float().add_(hidden))
+        answer: Tensor = self._final(self._narrow(self._wide.gelu(between)).float().add_(between))
+        if self._first is not None:
+            answer[starts] = self._first(hidden[starts], three[:, hidden.shape[1] :], same)
         return answer
 
 
@@ -127,18 +127,8 @@ class _LastLayer:
 
     def __init__(self, layer: Any, heads: int, dtype: Any) -> None:
         attention = layer.attention.self
-        self._dtype = dtype
-        self._two = _joined((attention.key, attention.value), dtype)
+        self._two = Product((attention.key, attention.value), dtype)
         self._first = _First(layer, heads)
 
     def __call__(self, hidden: "Tensor", starts: "Tensor", same: list[tuple[int, int]]) -> "Tensor":
-        return self._first(hidden[starts], self._two(hidden.to(self._dtype)), same)
-
-
-def _joined(layers: Sequence[Any], dtype: Any) -> "Callable[[Tensor], Tensor]":
-    """Linear layers over the same rows as one product."""
-    import torch
-
-    weight = torch.cat([layer.weight.detach() for layer in layers]).to(dtype)
-    bias = torch.cat([layer.bias.detach() for layer in layers]).to(dtype)
-    return lambda rows: torch.nn.functional.linear(rows, weight, bias)
+        return self._first(hidden[starts], self._two(hidden), same)
