@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CODE := $(wildcard ray_app jobs tests benchmarks)
 
-.PHONY: help setup demo run check format test test-fast servers bench soak kills screenshots train-sentiment clean
+.PHONY: help setup demo run check format test test-fast servers bench soak kills drill screenshots train-sentiment clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ soak: setup ## Thirty simulated days over every source with faults and kills, th
 
 kills: setup ## Kill processes of a node while clients read its streams: each gets every event once (KILLS=200, CLIENTS=100)
 	$(BIN)/python -m tests.kills --kills $(or $(KILLS),200) --clients $(or $(CLIENTS),100) --seed $(or $(SEED),1)
+
+drill: setup servers ## Play the end of a worker and of the head, an upgrade and more load on Ray clusters of this machine (DRILLS="labels upgrade")
+	$(BIN)/python -m tests.drill $(if $(DRILLS),--only $(DRILLS))
 
 screenshots: setup servers ## Take the README's pictures of the page anew, into docs/images
 	$(BIN)/python -m tests.page

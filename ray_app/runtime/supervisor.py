@@ -1,7 +1,8 @@
 """The Supervisor: a Serve deployment of one replica that owns the keeper and the collectors.
 
 Its actors are children, not detached: they end with it, so an upgrade's second cluster neither doubles nor
-loses them. Two supervisors at once are harmless: the leases decide. A standby is healthy.
+loses them. Two supervisors at once are harmless: the leases decide, and of two clusters the one that came to run whole
+last collects. A standby is healthy.
 """
 
 import asyncio
@@ -18,6 +19,16 @@ from ray_app.runtime.opening import Opening
 
 log = logger("supervisor")
 PERIOD = 2.0  # seconds between looks at the collectors
+
+
+def everything_runs() -> bool:
+    """Whether all applications of this cluster run: what KubeRay waits for before it sends requests here."""
+    try:
+        found = serve.status().applications
+    except Exception as error:  # noqa: BLE001  # Serve's controller may be on its way back; looked at again soon
+        log.warning("no word of the applications", extra={"error": str(error)[:300]})
+        return False
+    return bool(found) and all(one.status == "RUNNING" for one in found.values())
 
 
 @serve.deployment(
@@ -37,11 +48,12 @@ class Supervisor:
         self._watch = asyncio.create_task(self._watching())
 
     async def _watching(self) -> None:
-        clock = SystemClock()
+        clock, whole = SystemClock(), False
         while True:
+            whole = whole or await asyncio.to_thread(everything_runs)
             for name, collector in self._collectors.items():
                 try:
-                    self._seen[name] = await collector.tick.remote()
+                    self._seen[name] = await collector.tick.remote(whole)
                 except RayActorError as error:
                     log.warning(
                         "collector is restarting", extra={"shard": name, "error": type(error).__name__}
