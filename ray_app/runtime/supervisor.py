@@ -45,15 +45,23 @@ class Supervisor:
         self._keeper = start_keeper(opening, release)
         self._collectors = {name: start_collector(opening, name, members) for name, members in shards.items()}
         self._seen: dict[str, dict[str, Any]] = {}
+        self._whole = False  # whether everything of this cluster has run once
         self._watch = asyncio.create_task(self._watching())
+        self._look = asyncio.create_task(self._looking())
+
+    async def _looking(self) -> None:
+        """Beside the watch: what asks Serve's controller waits while there is none."""
+        clock = SystemClock()
+        while not self._whole:
+            await clock.sleep(PERIOD)
+            self._whole = await asyncio.to_thread(everything_runs)
 
     async def _watching(self) -> None:
-        clock, whole = SystemClock(), False
+        clock = SystemClock()
         while True:
-            whole = whole or await asyncio.to_thread(everything_runs)
             for name, collector in self._collectors.items():
                 try:
-                    self._seen[name] = await collector.tick.remote(whole)
+                    self._seen[name] = await collector.tick.remote(self._whole)
                 except RayActorError as error:
                     log.warning(
                         "collector is restarting", extra={"shard": name, "error": type(error).__name__}
@@ -75,5 +83,6 @@ class Supervisor:
 
     async def __del__(self) -> None:
         self._watch.cancel()
+        self._look.cancel()
         stops = [collector.stop.remote() for collector in self._collectors.values()]
         await asyncio.gather(*stops, return_exceptions=True)

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from tests.drill.drills import Report, collects, head, labels, worker
+from tests.drill.manifest import whole
 from tests.drill.scale import scale
 from tests.drill.upgrade import upgrade
 from tests.drill.world import world
@@ -34,7 +35,7 @@ async def drill(only: list[str], folder: Path, speed: float) -> list[Report]:
 
     async with world(folder, speed) as it:
         if ON_ONE & set(only):
-            async with it.cluster("0.1.0") as first:
+            async with it.cluster("0.1.0", whole()) as first:
                 began = time.monotonic()
                 await first.start()
                 await first.deploy()

@@ -1,5 +1,8 @@
 """What the manifests say of a cluster: its pools, its applications, which pool each deployment asks for."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,27 +46,65 @@ def environment(*, haproxy: bool) -> dict[str, str]:
     return {name: value for name, value in given.items() if name not in alone}
 
 
-def written(folder: Path) -> Path:
-    """The applications as a file for one machine: one replica of what has two."""
-    config = applications()
+@dataclass(frozen=True)
+class Shape:
+    """A cluster on one machine. `write` puts its applications into a file of a folder."""
+
+    write: Callable[[Path], Path]
+    pools: Mapping[str, Mapping[str, str]]
+    haproxy: bool = False
+    everywhere: bool = True  # requests are taken on each worker; else on the head
+    sockets: bool = True  # whether streams are also read over WebSockets
+
+
+def whole() -> Shape:
+    """All applications in all pools, one replica of each."""
+    return Shape(_whole, pools())
+
+
+def growing(scaling: Mapping[str, Any]) -> Shape:
+    """Collection and a gateway behind one HAProxy, that grows from 2 to 6 at less than in the manifests."""
+    return Shape(partial(_growing, scaling), pools(), haproxy=True, everywhere=False)
+
+
+def small() -> Shape:
+    """One node without labels, as a laptop: collection, the gateway and server-sent events."""
+    return Shape(_small, {"head": {}}, everywhere=False, sockets=False)
+
+
+def _whole(folder: Path) -> Path:
+    return _file(folder, _single(applications()))
+
+
+def _growing(scaling: Mapping[str, Any], folder: Path) -> Path:
+    config = _only(applications(), "collection", "gateway")
+    (gateway,) = config["applications"][1]["deployments"]
+    gateway["autoscaling_config"] |= scaling
+    gateway.pop("max_replicas_per_node")  # there is one node of the pool
+    return _file(folder, config)
+
+
+def _small(folder: Path) -> Path:
+    config = _single(_only(applications(), "collection", "gateway", "streams-sse"))
+    for one in (one for application in config["applications"] for one in application["deployments"]):
+        one.pop("ray_actor_options")
+    return _file(folder, config)
+
+
+def _single(config: dict[str, Any]) -> dict[str, Any]:
+    """One replica of what has two."""
     for one in (one for application in config["applications"] for one in application["deployments"]):
         if one.get("num_replicas", 1) > 1:
             one["num_replicas"] = 1
         if one["name"] == "Gateway":
             one["autoscaling_config"] |= {"min_replicas": 1, "max_replicas": 1}
-    return _file(folder, config)
+    return config
 
 
-def growing(folder: Path, scaling: dict[str, Any]) -> Path:
-    """Collection and a gateway behind one HAProxy, that grows from 2 to 6 at less than in the manifests."""
-    config = applications()
+def _only(config: dict[str, Any], *kept: str) -> dict[str, Any]:
     config["proxy_location"] = "HeadOnly"
-    kept = ("collection", "gateway")
     config["applications"] = [one for one in config["applications"] if one["name"] in kept]
-    (gateway,) = config["applications"][1]["deployments"]
-    gateway["autoscaling_config"] |= scaling
-    gateway.pop("max_replicas_per_node")  # there is one node of the pool
-    return _file(folder, config)
+    return config
 
 
 def _file(folder: Path, config: dict[str, Any]) -> Path:

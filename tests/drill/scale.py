@@ -15,9 +15,9 @@ SCALING = {"target_ongoing_requests": 4, "upscale_delay_s": 2, "look_back_period
 
 async def scale(world: World, release: str) -> Report:
     """On a cluster of its own, with the load until all six take requests."""
-    async with world.cluster(release, haproxy=True) as cluster:
+    async with world.cluster(release, manifest.growing(SCALING)) as cluster:
         await cluster.start()
-        await cluster.deploy(manifest.growing(cluster.folder, SCALING))
+        await cluster.deploy()
         address = f"127.0.0.1:{cluster.port}"
         if await newest(world) is None:
             await collects(world)

@@ -17,12 +17,13 @@ OVERLAP = 10.0  # seconds from the switch to the end of the first cluster; 960 i
 
 async def upgrade(world: World, old: Cluster, release: str) -> Report:
     """`old` runs and is in service; afterwards the new cluster is, and has ended when this returns."""
-    readers = [Reader(world.service.address, world.key, sockets=n % 2 == 0) for n in range(READERS)]
+    address, sockets = world.service.address, old.shape.sockets
+    readers = [Reader(address, world.key, sockets=sockets and n % 2 == 0) for n in range(READERS)]
     reading = [asyncio.create_task(one.run()) for one in readers]
     try:
         await until(_all(readers, lambda one: one.live))
         await collects(world)
-        async with world.cluster(release) as new:
+        async with world.cluster(release, old.shape) as new:
             return await _played(world, old, new, readers)
     finally:
         for task in reading:

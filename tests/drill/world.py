@@ -21,30 +21,34 @@ from ray_app.runtime.opening import Node
 from ray_app.settings import PREFIX, Settings
 from ray_app.store.keys import SCOPES
 from tests.drill import manifest
+from tests.drill.manifest import Shape
 from tests.drill.played import ANSWER
 from tests.drill.service import Service
 from tests.server_process import free_port
 from tests.servers import MariaDB, Redis
 
 PLAN = "paid"
-STOP_WITHIN = 60.0  # seconds
+STOP_WITHIN = 120.0  # seconds
 
 
 class Cluster:
     """One played cluster, from outside: orders to its process. `port` is where its workers take requests."""
 
-    def __init__(self, world: "World", release: str, *, haproxy: bool = False) -> None:
-        self.release = release
+    def __init__(self, world: "World", release: str, shape: Shape) -> None:
+        self.release, self.shape = release, shape
         self.head_port = free_port()
-        self.port = self.head_port if haproxy else free_port()
+        self.port = free_port() if shape.everywhere else self.head_port
         self.folder = world.folder / f"ray-{release}"
         self.folder.mkdir()
+        (world.folder / "ray").mkdir(exist_ok=True)
         self._redis = urlsplit(world.redis.url())
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", PREFIX))}
-        environment |= RAY_ENVIRONMENT | manifest.environment(haproxy=haproxy) | world.environment
+        environment |= RAY_ENVIRONMENT | manifest.environment(haproxy=shape.haproxy) | world.environment
         environment |= {
             f"{PREFIX}RELEASE": release,
             "RAY_AUTH_MODE": "disabled",
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's own word for: stay on 127.0.0.1
+            "RAY_TMPDIR": str(world.folder),  # where it leaves its address: not for others on this machine to find
             # A busy machine starts processes slowly.
             "RAY_agent_register_timeout_ms": "180000",
             "RAY_worker_register_timeout_seconds": "180",
@@ -53,7 +57,7 @@ class Cluster:
             "RAY_REDIS_ADDRESS": f"127.0.0.1:{self._redis.port}",
             "RAY_external_storage_namespace": release,  # KubeRay takes the cluster's own id
         }
-        if haproxy:
+        if shape.haproxy:
             environment |= _haproxy(self.folder)
         self._log = (world.folder / f"{release}.log").open("w")
         self._process = subprocess.Popen(
@@ -62,19 +66,19 @@ class Cluster:
             cwd=manifest.REPO, start_new_session=True,
         )  # fmt: skip
 
-    async def start(self, pools: dict[str, dict[str, str]] | None = None) -> None:
+    async def start(self) -> None:
         """The head and a node of each pool."""
         await self.order(
             "start",
             temporary=str(self.folder),
             gcs_port=free_port(),
             redis_password=self._redis.password or "",
-            pools=pools or manifest.pools(),
+            pools=self.shape.pools,
         )
 
-    async def deploy(self, config: Path | None = None) -> None:
+    async def deploy(self) -> None:
         """The applications; raises unless all of them run."""
-        config = config or manifest.written(self.folder)
+        config = self.shape.write(self.folder)
         found = await self.order("deploy", config=str(config), port=self.head_port, release=self.release)
         assert set(found.values()) == {"RUNNING"}, found
 
@@ -105,6 +109,8 @@ class Cluster:
         except subprocess.TimeoutExpired:
             self._process.kill()
             await asyncio.to_thread(self._process.wait)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
         self._log.close()
 
 
@@ -137,8 +143,9 @@ class World:
     service: Service
 
     @asynccontextmanager
-    async def cluster(self, release: str, *, haproxy: bool = False) -> AsyncIterator[Cluster]:
-        made = Cluster(self, release, haproxy=haproxy)
+    async def cluster(self, release: str, shape: Shape) -> AsyncIterator[Cluster]:
+        """Not started yet; stopped whole at the end."""
+        made = Cluster(self, release, shape)
         try:
             yield made
         finally:
@@ -159,7 +166,7 @@ async def world(folder: Path, speed: float) -> AsyncIterator[World]:
         simulator = subprocess.Popen(  # noqa: ASYNC220  # nobody else runs yet
             [*command, "--start", "2026-05-01T08:00:30+00:00"], stdout=subprocess.PIPE, text=True
         )
-        stack.callback(simulator.wait)
+        stack.enter_context(simulator)
         stack.callback(simulator.terminate)
         assert simulator.stdout is not None
         upstream = simulator.stdout.readline().split()[1]
