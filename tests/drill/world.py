@@ -49,7 +49,8 @@ class Cluster:
             "RAY_AUTH_MODE": "disabled",
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's own word for: stay on 127.0.0.1
             "RAY_TMPDIR": str(world.folder),  # where it leaves its address: not for others on this machine to find
-            # A busy machine starts processes slowly.
+            # A busy machine starts processes slowly, and those of a low priority hardly at all.
+            "RAY_worker_niceness": "0",
             "RAY_agent_register_timeout_ms": "180000",
             "RAY_worker_register_timeout_seconds": "180",
             "RAY_SERVE_WORKER_PROXY_HTTP_PORT": str(self.port),
