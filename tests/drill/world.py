@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
+
 from ray_app.app import open_with
 from ray_app.commands.up import RAY_ENVIRONMENT
 from ray_app.model.clock import SystemClock
@@ -29,6 +31,7 @@ from tests.servers import MariaDB, Redis
 
 PLAN = "paid"
 STOP_WITHIN = 120.0  # seconds
+READY_WITHIN = 300.0
 
 
 class Cluster:
@@ -48,7 +51,9 @@ class Cluster:
             f"{PREFIX}RELEASE": release,
             "RAY_AUTH_MODE": "disabled",
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's own word for: stay on 127.0.0.1
-            "RAY_TMPDIR": str(world.folder),  # where it leaves its address: not for others on this machine to find
+            "RAY_TMPDIR": str(
+                world.folder
+            ),  # where it leaves its address: not for others on this machine to find
             # A busy machine starts processes slowly, and those of a low priority hardly at all.
             "RAY_worker_niceness": "0",
             "RAY_agent_register_timeout_ms": "180000",
@@ -82,6 +87,16 @@ class Cluster:
         config = self.shape.write(self.folder)
         found = await self.order("deploy", config=str(config), port=self.head_port, release=self.release)
         assert set(found.values()) == {"RUNNING"}, found
+        await self._ready()
+
+    async def _ready(self) -> None:
+        """Wait for what the kubelet's probe asks of a pod before the Service sends it anything."""
+        async with asyncio.timeout(READY_WITHIN), httpx.AsyncClient(timeout=5) as http:
+            while True:
+                with contextlib.suppress(httpx.HTTPError):
+                    if (await http.get(f"http://127.0.0.1:{self.port}/-/healthz")).status_code == 200:
+                        return
+                await asyncio.sleep(0.2)
 
     async def order(self, do: str, **arguments: Any) -> Any:
         """Have something done; what came of it. Raises RuntimeError with the cluster's own words."""
