@@ -17,7 +17,11 @@ from typing import Any
 from tests.server_process import free_port
 
 ANSWER = "answer "
-NODE = {"object_store_memory": 80 * 2**20, "node_ip_address": "127.0.0.1", "include_dashboard": False}
+NODE: dict[str, Any] = {
+    "object_store_memory": 80 * 2**20,
+    "node_ip_address": "127.0.0.1",
+    "include_dashboard": False,
+}
 RUNS_WITHIN = 600.0  # seconds
 AGENTS = {  # arguments of a node, and what the files are called
     "metrics_agent_port": "metrics_agent_port",
@@ -39,13 +43,17 @@ class Played:
         if redis_password:
             self._own |= {"redis_password": redis_password}
         alone = len(pools) == 1  # then the work is done on it, too
-        self._head = {"num_cpus": 4 if alone else 0, "labels": pools["head"], "dashboard_port": 0}
+        self._head: dict[str, Any] = {
+            "num_cpus": 4 if alone else 0,
+            "labels": pools["head"],
+            "dashboard_port": 0,
+        }
         self._head |= {
             "no_monitor": True,
             "include_log_monitor": False,
         }  # nothing scales nodes or reads logs here
         self._head |= {"gcs_server_port": gcs_port, "session_name": self._session}
-        self.cluster = Cluster()
+        self.cluster: Any = Cluster()
         self.new_head()
         for pool in pools:
             if pool != "head":
@@ -62,7 +70,7 @@ class Played:
         machine they are, so the files are written before.
         """
         from ray import NodeID
-        from ray._raylet import persist_port
+        from ray._raylet import persist_port  # type: ignore[attr-defined]  # in the part of Ray that has no types
 
         node = NodeID.from_random().hex()
         session = self._temporary / self._session
