@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CODE := $(wildcard ray_app jobs tests benchmarks)
 
-.PHONY: help setup demo run check format test test-fast servers bench load soak kills conform screenshots train-sentiment clean
+.PHONY: help setup demo run check format test test-fast servers bench load soak kills drill conform screenshots train-sentiment clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ kills: setup ## Kill processes of a node while clients read its streams: each ge
 
 conform: setup ## Thousands of made-up requests by the documents, REST and GraphQL; every answer must be what they state (SEED=)
 	$(BIN)/python -m tests.conform --seed $(or $(SEED),1)
+
+drill: setup servers ## Play the end of a worker and of the head, an upgrade and more load on Ray clusters of this machine (DRILLS="labels upgrade")
+	$(BIN)/python -m tests.drill $(if $(DRILLS),--only $(DRILLS))
 
 screenshots: setup servers ## Take the README's pictures of the page anew, into docs/images
 	$(BIN)/python -m tests.page

@@ -118,11 +118,12 @@ async def open_gateway_with(settings: Settings) -> Parts:
 
 def build_collection(args: CollectionArgs) -> serve.Application:
     """The application `collection`: no route; the Supervisor and its actors."""
+    from ray_app.runtime.succession import SHARD
     from ray_app.runtime.supervisor import Supervisor
 
     assigned = [a for a in assignments(Settings.read()) if not a.missing]
     names = [f"{a.source.name}.{s.name}" for a in assigned for s in a.plan.streams]
-    shards = {f"collect-{n}": names[n :: args.shards] for n in range(min(args.shards, len(names)))}
+    shards = {f"{SHARD}{n}": names[n :: args.shards] for n in range(min(args.shards, len(names)))}
     bound: serve.Application = Supervisor.bind(  # type: ignore[attr-defined]  # a Deployment, untyped in Ray
         open_node, args.release, shards
     )

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ray_app.model.clock import Clock
-from ray_app.model.collected import Lease
 from ray_app.model.declared import record_of
 from ray_app.model.errors import Fenced, StoreUnavailable
 from ray_app.model.timerange import TimeRange, floor
@@ -21,8 +20,8 @@ from ray_app.observe.log import logger
 from ray_app.process.linking import LINKER
 from ray_app.process.sentiment.aggregate import WINDOWS, Kind, Opinion, sentiment
 from ray_app.process.sentiment.opinions import kind_of, opinions_of
+from ray_app.runtime.alone import Alone
 from ray_app.runtime.opening import Node
-from ray_app.store.leases import TTL
 from ray_app.store.linked import KINDS
 from ray_app.store.reading import SETTLED, Point
 from ray_app.store.scored import Mention
@@ -48,9 +47,9 @@ class Aggregating:
     """`committed` is called when there are new events."""
 
     def __init__(self, node: Node, owner: str, wall: Clock, committed: Callable[[], None]) -> None:
-        self._node, self._owner, self._wall, self._committed = node, owner, wall, committed
-        self._lease: Lease | None = None
-        self._renew_at = 0.0
+        self._node, self._wall, self._committed = node, wall, committed
+        self._alone = Alone(node.store, TOPIC, owner)
+        self._fence: int | None = None  # of the lease under which it was told
         self._told: dict[str, Said] = {}
         self._minute: datetime | None = None
 
@@ -62,14 +61,21 @@ class Aggregating:
             try:
                 await self.round()
             except (StoreUnavailable, Fenced) as error:
-                self._lease = None
+                self._alone.lost()
                 log.warning("aggregating waits", extra={"error": str(error)})
             await self._wall.sleep(ROUND)
+
+    async def close(self) -> None:
+        await self._alone.close()
 
     async def round(self) -> int:
         """Say what is new at the last whole minute, once for each minute; how many events that made."""
         minute = floor(self._node.clock.now() - timedelta(seconds=SETTLED), MINUTE)
-        if not await self._owned() or self._lease is None or minute == self._minute:
+        if (lease := await self._alone.lease()) is None:
+            return 0
+        if lease.fence != self._fence:  # taken anew: what was told meanwhile is not known here
+            self._fence, self._told, self._minute = lease.fence, {}, None
+        if minute == self._minute:
             return 0
         said = await self._said(minute)
         quarter = self._minute is None or floor(minute, QUARTER) != floor(self._minute, QUARTER)
@@ -77,7 +83,7 @@ class Aggregating:
         changed = {asset: one for asset, one in said.items() if quarter or self._differs(asset, one)} | silent
         made = await asyncio.to_thread(_events, changed, minute)
         if made:
-            await self._node.store.outbox.add(TOPIC, made, self._node.clock.now(), self._lease)
+            await self._node.store.outbox.add(TOPIC, made, self._node.clock.now(), lease)
             self._committed()
         self._told, self._minute = said, minute
         return len(made)
@@ -85,18 +91,6 @@ class Aggregating:
     def _differs(self, asset: str, said: Said) -> bool:
         before = self._told.get(asset)
         return before is None or before.counted != said.counted
-
-    async def _owned(self) -> bool:
-        """Whether this process is the one that does it."""
-        leases, now = self._node.store.leases, asyncio.get_running_loop().time()
-        if self._lease is None:
-            self._lease = await leases.acquire(TOPIC, self._owner)
-            self._told, self._minute = {}, None
-        elif now > self._renew_at:
-            await leases.renew(self._lease)
-        if self._lease is not None and now > self._renew_at:
-            self._renew_at = now + TTL.total_seconds() / 3
-        return self._lease is not None
 
     async def _said(self, minute: datetime) -> dict[str, Said]:
         """By asset, what its texts of the window say as of the minute."""

@@ -1,8 +1,10 @@
 """What one process of a node does at a time, under a lease of its own; the others stand by."""
 
 import asyncio
+import contextlib
 
 from ray_app.model.collected import Lease
+from ray_app.model.errors import StoreUnavailable
 from ray_app.store.leases import TTL
 from ray_app.store.store import Store
 
@@ -27,6 +29,13 @@ class Alone:
         if self._lease is not None and now > self._renew_at:
             self._renew_at = now + RENEW
         return self._lease
+
+    async def close(self) -> None:
+        """Let another process take over at once; while the database is away its lease runs out instead."""
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            with contextlib.suppress(StoreUnavailable):
+                await self._store.leases.release(lease)
 
     def lost(self) -> None:
         """After an error: it is taken anew."""

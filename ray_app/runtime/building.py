@@ -77,6 +77,7 @@ class Building:
         self._waking.wake()
 
     async def close(self) -> None:
+        await self._alone.close()
         if self._redis is not None:
             await self._redis.aclose()
 

@@ -1,7 +1,8 @@
 """A collector: an actor that owns a shard of the streams while it holds the shard's lease.
 
 Whoever holds no lease stands by. A collector that died is started again by Ray; it takes its lease up,
-finishes what it had fetched and not committed, and goes on with the gaps.
+finishes what it had fetched and not committed, and goes on with the gaps. Of two clusters on one store the one that
+came to run whole last collects; the other stands by, and collects where that one does not.
 """
 
 import asyncio
@@ -38,6 +39,7 @@ from ray_app.runtime.pool import beside_me
 from ray_app.runtime.rechecking import Rechecking
 from ray_app.runtime.relay import Relay
 from ray_app.runtime.scoring import Scoring
+from ray_app.runtime.succession import HandedOver, Succession, this_cluster
 from ray_app.store.leases import TTL
 
 if TYPE_CHECKING:
@@ -61,9 +63,12 @@ class Shard:
         owner: str,
         turns: Callable[[Assigned], Turns] | None = None,
         opening: Opening | None = None,
+        cluster: str = "",
     ) -> None:
+        """`cluster`: the Ray cluster that this is part of; "" where no other one can come."""
         self.node, self.name, self._members, self._wall, self.owner = node, name, members, wall, owner
         self._opening = opening
+        self.succession = Succession(node.store, cluster, name, owner)
         self._turns = turns or (lambda assigned: FarTurns(node, assigned, wall))
         self.lease: Lease | None = None
 
@@ -71,17 +76,22 @@ class Shard:
         """For ever: hold the lease, run the streams; when it is lost, stop them and stand by."""
         while True:
             try:
-                self.lease = await self.node.store.leases.acquire(self.name, self.owner)
+                self.lease = await self.succession.take()
                 if self.lease is None:
                     await self._wall.sleep(STANDBY)
                     continue
                 log.info("lease taken", extra={"shard": self.name, "fence": self.lease.fence})
                 await self._owning(self.lease)
             except StoreUnavailable as error:
+                self.lease = None
                 log.warning("store is away", extra={"shard": self.name, "error": str(error)})
                 await self._wall.sleep(STANDBY)
             except Fenced as error:
+                self.lease = None
                 log.warning("lease lost", extra={"shard": self.name, "error": str(error)})
+            except HandedOver:
+                await self.release()
+                log.info("handed over to a newer cluster", extra={"shard": self.name})
 
     async def _owning(self, lease: Lease) -> None:
         relay = Relay(self.node, self.owner, self._wall)
@@ -98,6 +108,8 @@ class Shard:
             if building is not None:
                 building.wake()
 
+        # Only the owner says what there is: a newer cluster that stands by must not change it under the older one.
+        await self.node.declare(self.node.clock.now())
         books = LeasedBooks(self.node, lease, committed)
         await self._recover(books)
         jobs: list[Callable[[], Coroutine[Any, Any, None]]]
@@ -138,6 +150,7 @@ class Shard:
             await together(jobs, len(jobs))
         finally:
             await relay.close()
+            await aggregating.close()
             if building is not None:
                 await building.close()
             if redis is not None:
@@ -161,12 +174,13 @@ class Shard:
         return lambda stream, priority, before: self.node.api(assigned, stream, priority, turns, before)
 
     async def _renewing(self) -> None:
-        """Renew at a third of the lease's life; raises Fenced when it is somebody else's."""
+        """Renew at a third of the lease's life. Raises Fenced when somebody else has it, HandedOver when it is due."""
         while True:
             await self._wall.sleep(TTL.total_seconds() / 3)
             try:
                 if self.lease is not None:
                     await self.node.store.leases.renew(self.lease)
+                await self.succession.check()
             except StoreUnavailable as error:  # nothing can be committed meanwhile, by anyone
                 log.warning("lease cannot be renewed", extra={"shard": self.name, "error": str(error)})
 
@@ -187,8 +201,11 @@ class Shard:
             )
 
     async def release(self) -> None:
-        if self.lease is not None:
-            await self.node.store.leases.release(self.lease)
+        """Let others take over at once; while the database is away the lease runs out instead."""
+        lease, self.lease = self.lease, None
+        if lease is not None:
+            with contextlib.suppress(StoreUnavailable):
+                await self.node.store.leases.release(lease)
 
 
 async def _after(first: Sequence[Running], job: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -207,10 +224,14 @@ class CollectorActor:
         self._opening, self._name, self._members = opening, shard, members
         self._shard: Shard | None = None
         self._task: asyncio.Task[None] | None = None
+        self._announced = False
         self._starting = asyncio.Lock()
 
-    async def tick(self) -> dict[str, Any]:
-        """Keep the shard running. Raises what ended it (a schedule that does not fit, a wrong store)."""
+    async def tick(self, whole: bool = False) -> dict[str, Any]:
+        """Keep the shard running; `whole`: everything of this cluster runs.
+
+        Raises what ended it (a schedule that does not fit, a wrong store).
+        """
         async with self._starting:
             if self._task is not None and self._task.done():
                 failed = self._task.exception()
@@ -221,17 +242,26 @@ class CollectorActor:
                 node = await self._opening()
                 node.measured = RayMeasured()
                 await node.store.database.prepare(simulated=node.simulated)
-                await node.declare(node.clock.now())
+                node.need_to_fit()
                 self._shard = Shard(
-                    node, self._name, self._members, SystemClock(), self._owner(), opening=self._opening
+                    node,
+                    self._name,
+                    self._members,
+                    SystemClock(),
+                    self._owner(),
+                    opening=self._opening,
+                    cluster=this_cluster(),
                 )
                 self._task = asyncio.create_task(self._shard.run())
+        if whole and not self._announced and self._shard is not None:
+            await self._shard.succession.announce()
+            self._announced = True
         lease = self._shard.lease if self._shard else None
         return {"shard": self._name, "pid": os.getpid(), "fence": lease.fence if lease else None}
 
     def _owner(self) -> str:
-        """The actor's id: a restarted actor takes its own lease up again without waiting for it to expire."""
-        return f"{socket.gethostname()}-{ray.get_runtime_context().get_actor_id()}"
+        """With the actor's id: a restarted actor takes its own lease up again without waiting for it to expire."""
+        return f"{socket.gethostname()}/{ray.get_runtime_context().get_actor_id()}"
 
     async def stop(self) -> None:
         """Stop collecting and let a successor take over at once."""

@@ -142,11 +142,15 @@ class Node:
         known = ", ".join(near or names)
         raise ValueError(f"no stream {name!r} in the plans in use; there are {known}")
 
-    async def declare(self, now: datetime) -> None:
-        """Write the catalogue and the quota rows. Raises ValueError for a schedule that does not fit."""
+    def need_to_fit(self) -> None:
+        """Raises ValueError for a schedule that does not fit an upstream's allowance."""
         proofs = [self._proof(a) for a in self.assigned if not a.missing]
         if refusals := [text for proof in proofs for text in proof.refusals]:
             raise ValueError("\n".join(refusals))
+
+    async def declare(self, now: datetime) -> None:
+        """Write the catalogue and the quota rows. Raises ValueError for a schedule that does not fit."""
+        self.need_to_fit()
         lines = {
             f"{a.source.name}.{s.name}": declare(
                 a.source,

@@ -37,6 +37,7 @@ class Relay:
             await self._waking.wait(IDLE)
 
     async def close(self) -> None:
+        await self._alone.close()
         if self._redis is not None:
             await self._redis.aclose()
 

@@ -1,7 +1,8 @@
 """The Supervisor: a Serve deployment of one replica that owns the keeper and the collectors.
 
 Its actors are children, not detached: they end with it, so an upgrade's second cluster neither doubles nor
-loses them. Two supervisors at once are harmless: the leases decide. A standby is healthy.
+loses them. Two supervisors at once are harmless: the leases decide, and of two clusters the one that came to run whole
+last collects. A standby is healthy.
 """
 
 import asyncio
@@ -20,6 +21,16 @@ log = logger("supervisor")
 PERIOD = 2.0  # seconds between looks at the collectors
 
 
+def everything_runs() -> bool:
+    """Whether all applications of this cluster run: what KubeRay waits for before it sends requests here."""
+    try:
+        found = serve.status().applications
+    except Exception as error:  # noqa: BLE001  # Serve's controller may be on its way back; looked at again soon
+        log.warning("no word of the applications", extra={"error": str(error)[:300]})
+        return False
+    return bool(found) and all(one.status == "RUNNING" for one in found.values())
+
+
 @serve.deployment(
     name="Supervisor",
     num_replicas=1,
@@ -34,14 +45,23 @@ class Supervisor:
         self._keeper = start_keeper(opening, release)
         self._collectors = {name: start_collector(opening, name, members) for name, members in shards.items()}
         self._seen: dict[str, dict[str, Any]] = {}
+        self._whole = False  # whether everything of this cluster has run once
         self._watch = asyncio.create_task(self._watching())
+        self._look = asyncio.create_task(self._looking())
+
+    async def _looking(self) -> None:
+        """Beside the watch: what asks Serve's controller waits while there is none."""
+        clock = SystemClock()
+        while not self._whole:
+            await clock.sleep(PERIOD)
+            self._whole = await asyncio.to_thread(everything_runs)
 
     async def _watching(self) -> None:
         clock = SystemClock()
         while True:
             for name, collector in self._collectors.items():
                 try:
-                    self._seen[name] = await collector.tick.remote()
+                    self._seen[name] = await collector.tick.remote(self._whole)
                 except RayActorError as error:
                     log.warning(
                         "collector is restarting", extra={"shard": name, "error": type(error).__name__}
@@ -63,5 +83,6 @@ class Supervisor:
 
     async def __del__(self) -> None:
         self._watch.cancel()
+        self._look.cancel()
         stops = [collector.stop.remote() for collector in self._collectors.values()]
         await asyncio.gather(*stops, return_exceptions=True)

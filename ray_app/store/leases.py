@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import select, text, update
+from sqlalchemy import or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -73,6 +73,23 @@ class Leases:
                 )
                 .values(expires_at=now, owner="")
             )
+
+    async def idle(self, shard: str, prefix: str, but: str) -> bool:
+        """Whether nobody has held a shard's lease for as long as a lease lasts, nor one of the kind of `prefix`.
+
+        Of that kind the leases of owners whose names begin with `but` do not count.
+        """
+        async with self._database.read() as connection:
+            now = await self._now(connection)
+            query = select(leases.c.shard).where(
+                or_(
+                    leases.c.shard == shard,
+                    leases.c.shard.startswith(prefix, autoescape=True)
+                    & ~leases.c.owner.startswith(but, autoescape=True),
+                ),
+                leases.c.expires_at > now - self._ttl,
+            )
+            return (await connection.execute(query.limit(1))).first() is None
 
     async def held(self) -> dict[str, str]:
         """Who owns each shard now."""

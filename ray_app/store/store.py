@@ -6,6 +6,7 @@ from ray_app.model.collected import Collected, Lease
 from ray_app.store.advanced import AdvancedScores
 from ray_app.store.bars import BarReading
 from ray_app.store.catalog import Catalog
+from ray_app.store.clusters import Clusters
 from ray_app.store.engine import Database
 from ray_app.store.exports import Exports
 from ray_app.store.extracts import Extracts
@@ -44,6 +45,7 @@ class Store:
         self.frames = Frames(self.database)
         self.hearing = Hearing(self.database)
         self.leases = Leases(self.database)
+        self.clusters = Clusters(self.database)
         self.quotas = Quotas(self.database)
         self.catalog = Catalog(self.database)
         self.outbox = Outbox(self.database)

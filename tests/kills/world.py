@@ -19,6 +19,7 @@ from ray_app.app import open_gateway_with, open_with
 from ray_app.model.clock import SystemClock
 from ray_app.serve.wire import text
 from ray_app.settings import Settings
+from ray_app.store.store import Store
 from tests.kills.clients import Reader
 
 TITLES = {  # how Ray calls the processes
@@ -142,18 +143,19 @@ class World:
         came = list(zip(self.readers, before, strict=True))
         await until(lambda: all(one.live and one.came_back > n for one, n in came), SETTLE_WITHIN)
 
-    async def truth(self) -> dict[int, str]:
-        """What the outbox says of each number."""
-        out = {}
-        for event in await self.store.outbox.after("prices", 0, 10**9):
-            record = event.record
-            if "interval" in record:
-                kind = "interval_complete" if record["outcome"] == "covered" else "gap"
-                out[event.number] = f"{kind} {text(datetime.fromisoformat(record['interval'][0]))}"
-                continue
-            slot = text(datetime.fromisoformat(record["slot"]))
-            out[event.number] = f"{record['coin']} {slot} {record['revision']} {float(record['price'])}"
-        return out
+
+async def truth_of(store: Store) -> dict[int, str]:
+    """What the outbox says of each number."""
+    out = {}
+    for event in await store.outbox.after("prices", 0, 10**9):
+        record = event.record
+        if "interval" in record:
+            kind = "interval_complete" if record["outcome"] == "covered" else "gap"
+            out[event.number] = f"{kind} {text(datetime.fromisoformat(record['interval'][0]))}"
+            continue
+        slot = text(datetime.fromisoformat(record["slot"]))
+        out[event.number] = f"{record['coin']} {slot} {record['revision']} {float(record['price'])}"
+    return out
 
 
 def wrong(reader: Reader, truth: dict[int, str], last: int) -> list[str]:
@@ -268,7 +270,7 @@ async def run(
         if redeploy:
             await it.redeploy("another")
         last = await it.caught_up(await it.goes_on())
-        truth = await it.truth()
+        truth = await truth_of(it.store)
         for reader in it.readers:
             out.wrong += wrong(reader, truth, last)
             out.came_back += reader.came_back

@@ -29,10 +29,10 @@ async def until(condition: Callable[[], Any], seconds: float = 60) -> None:
         await WALL.sleep(0.1)
 
 
-def shard_of(node: Node, members: list[str], owner: str) -> Shard:
+def shard_of(node: Node, members: list[str], owner: str, cluster: str = "") -> Shard:
     """As the collector runs it where there is no keeper to ask, and no Ray: its turns come from SQL."""
     keepers = {assigned.scope: keeper_for(node, assigned) for assigned in node.assigned}
-    return Shard(node, "collect-0", members, WALL, owner, lambda assigned: keepers[assigned.scope])
+    return Shard(node, "collect-0", members, WALL, owner, lambda one: keepers[one.scope], cluster=cluster)
 
 
 async def slots(node: Node) -> list[tuple[str, Any]]:
@@ -183,14 +183,17 @@ async def test_a_full_database_keeps_the_answer_and_goes_on_when_there_is_room(
 async def test_two_clusters_at_once_have_one_owner_and_hand_over(
     simulate: Any, settings_for: Callable[..., Settings]
 ):
-    """An upgrade: the new cluster's collector stands by, takes over when the old one stops, and nothing doubles."""
+    """An upgrade: the new cluster's collector stands by, takes over when all of it runs, and nothing doubles."""
     address = simulate("--speed", "20", "--no-limits", "--start", "2026-05-01T08:00:30+00:00")
     settings = settings_for(address, history=timedelta(hours=3))
     members = ["coingecko.prices", "coingecko.bars_1h"]
     nodes = [await open_with(settings), await open_with(settings)]
     await nodes[0].store.database.prepare(simulated=True)
     await nodes[0].declare(nodes[0].clock.now())
-    old, new = (shard_of(node, members, owner) for node, owner in zip(nodes, ("old", "new"), strict=True))
+    old, new = (
+        shard_of(node, members, "actor", cluster) for node, cluster in zip(nodes, ("old", "new"), strict=True)
+    )
+    await old.succession.announce()
     tasks = [asyncio.create_task(old.run())]
     try:
 
@@ -207,15 +210,15 @@ async def test_two_clusters_at_once_have_one_owner_and_hand_over(
         assert new.lease is None, "the second one stands by"
         stale = old.lease
         assert stale is not None
-        tasks[0].cancel()
-        await asyncio.gather(tasks[0], return_exceptions=True)
-        await old.release()
+        await new.succession.announce()
 
         async def taken() -> bool:
             return new.lease is not None and len({slot for _, slot in await slots(nodes[1])}) >= 4
 
         await until(taken)
         assert new.lease is not None
+        assert old.lease is None, "it let go"
+        assert not tasks[0].done(), "and stands by"
         assert new.lease.fence > stale.fence
         stored = await slots(nodes[1])
         assert len(stored) == len(set(stored))

@@ -49,7 +49,7 @@ async def run(
             made.simulation.faults.clear()
             await made.pass_time(HEALING + left)
             assert made.node is not None
-            found = await account(made.node, made.simulation)
+            found = await account(made.node, list(made.simulation.ledger.arrivals()))
             if stormy:
                 since, until = START - timedelta(days=10), made.clock.now()
                 subreddits = [feed for stream, feed in found.answers if stream == "reddit.posts"]

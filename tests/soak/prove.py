@@ -1,6 +1,7 @@
 """What a soak must show: every due interval accounted for, facts as without faults, no quota exceeded."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,7 +15,7 @@ from ray_app.model.records import Record
 from ray_app.model.texts import Article, Post
 from ray_app.model.timerange import ALWAYS, TimeRange, floor
 from ray_app.runtime.opening import Node
-from ray_app.simulator.simulation import Simulation
+from ray_app.simulator.ledger import Arrival
 from ray_app.store.reading import Fact, fact_of, facts_of
 from ray_app.store.tables import FACTS, pages, series
 
@@ -91,12 +92,12 @@ class Account:
         )
 
 
-async def account(node: Node, simulation: Simulation) -> Account:
-    """Read everything back from the store and from the simulator's ledger."""
+async def account(node: Node, arrivals: Sequence[Arrival]) -> Account:
+    """Read everything back from the store; `arrivals` is the simulator's ledger."""
     out, now = Account(), node.clock.now()
     slowed = {state.scope for state in await node.store.quotas.states(now) if state.learned is not None}
     slow = {f"{a.source.name}.{s.name}" for a, s in node.streams() if a.scope in slowed}
-    struck = await _struck(node, simulation, out)
+    struck = await _struck(node, arrivals, out)
     for name, declared in (await node.store.catalog.streams()).items():
         record, expected = record_of(declared), schedule(declared)
         begin = floor(expected.wanted_from, expected.grain) + expected.grain
@@ -125,7 +126,7 @@ async def account(node: Node, simulation: Simulation) -> Account:
                     if one.outcome == "covered"
                 ]
             await _facts(node, out, name, record, partition, struck, over.end)
-    for arrival in simulation.ledger.arrivals():
+    for arrival in arrivals:
         out.calls += 1
         if arrival.fault is not None:
             out.faults[arrival.fault] += 1
@@ -134,10 +135,10 @@ async def account(node: Node, simulation: Simulation) -> Account:
     return out
 
 
-async def _struck(node: Node, simulation: Simulation, out: Account) -> dict[int, str]:
+async def _struck(node: Node, arrivals: Sequence[Arrival], out: Account) -> dict[int, str]:
     """The pages (by number) that a fault told otherwise. Time stands still while a request is under way."""
     by_moment: dict[int, list[tuple[str, str]]] = {}
-    for arrival in simulation.ledger.arrivals():
+    for arrival in arrivals:
         if arrival.fault in TELLS_OTHERWISE:
             by_moment.setdefault(arrival.at_ms, []).append((arrival.path, arrival.fault))
     struck: dict[int, str] = {}

@@ -1,5 +1,7 @@
+import ast
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +10,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
 from ray_app.model.errors import WrongStore
-from ray_app.store.engine import VERSION_TABLE
+from ray_app.store.engine import MIGRATIONS, VERSION_TABLE
 from ray_app.store.store import Store
 from ray_app.store.tables import metadata
 from tests.servers import MariaDB
@@ -182,3 +184,20 @@ async def test_the_store_that_tests_copy_is_the_one_that_a_start_makes(
     tables = [one for one in prepared_mariadb if one.startswith("CREATE")]
     assert len(tables) > len(metadata.tables)
     assert [one for one in mariadb.statements(name) if one.startswith("CREATE")] == tables
+
+
+@pytest.mark.parametrize(
+    "path", sorted((MIGRATIONS / "versions").glob("[a-z]*.py")), ids=lambda one: one.stem
+)
+def test_a_migration_only_adds(path: Path):
+    """An upgrade runs two releases on one database: the older one writes to tables that the newer one migrated."""
+    for call in (one for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.Call)):
+        done = ast.unparse(call.func)
+        if not done.startswith(("op.", "batch")):
+            continue
+        assert done in ("op.create_table", "op.create_index", "op.add_column", "op.execute"), ast.unparse(
+            call
+        )
+        if done == "op.add_column":
+            column = ast.unparse(call)
+            assert "nullable=True" in column or "server_default" in column, column

@@ -1,0 +1,80 @@
+"""Play on this machine what happens to a cluster: the end of a worker, of the head, an upgrade, more load.
+
+python -m tests.drill --only labels worker head upgrade scale
+
+Prints a line of figures for each drill and ends with 1 where a promise broke.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.drill.drills import Report, collects, head, labels, worker
+from tests.drill.manifest import whole
+from tests.drill.scale import scale
+from tests.drill.upgrade import upgrade
+from tests.drill.world import world
+
+DRILLS = ("labels", "worker", "head", "upgrade", "scale")
+ON_ONE = {"labels", "worker", "head", "upgrade"}  # drills on the first cluster
+SPEED = 6.0  # a slot of prices takes 50 s
+
+
+async def drill(only: list[str], folder: Path, speed: float) -> list[Report]:
+    """Each of them in turn; those on one cluster share it."""
+    reports = []
+
+    def done(report: Report) -> None:
+        reports.append(report)
+        _say(f"{report.name}: {report.figures}")
+        for line in report.broken[:20]:
+            _say(f"  BROKEN {line}")
+
+    async with world(folder, speed) as it:
+        if ON_ONE & set(only):
+            async with it.cluster("0.1.0", whole()) as first:
+                began = time.monotonic()
+                await first.start()
+                await first.deploy()
+                it.service.target = first.port
+                await collects(it)
+                _say(f"the first cluster runs and collects after {time.monotonic() - began:.0f} s")
+                if "labels" in only:
+                    done(await labels(first))
+                if "worker" in only:
+                    done(await worker(it, first))
+                if "head" in only:
+                    done(await head(it, first))
+                if "upgrade" in only:
+                    done(await upgrade(it, first, "0.2.0"))
+        if "scale" in only:
+            done(await scale(it, "0.3.0"))
+    return reports
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.drill", description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=DRILLS, default=list(DRILLS))
+    parser.add_argument("--speed", type=float, default=SPEED, help="of the simulated upstream's time")
+    asked = parser.parse_args()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as name:  # short: the path of a socket has 107 letters at most
+        reports = asyncio.run(drill(asked.only, Path(name), asked.speed))
+    broken = [one.name for one in reports if one.broken]
+    _say(
+        f"{time.monotonic() - began:.0f} s; "
+        + (f"promises broke in {', '.join(broken)}" if broken else "every promise was kept")
+    )
+    return 1 if broken else 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
