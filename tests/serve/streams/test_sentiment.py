@@ -102,8 +102,8 @@ async def test_of_two_processes_one_speaks(node: Node):
     one, other = aggregating(node, "one"), aggregating(node, "other")
     assert await one.round() == 3
     assert await other.round() == 0
-    assert one._lease is not None
-    await node.running.store.leases.release(one._lease)
+    assert one._alone._lease is not None
+    await node.running.store.leases.release(one._alone._lease)
     assert await other.round() == 3  # it does not know what was said
     one._minute = None
     with pytest.raises(Fenced):
