@@ -43,6 +43,7 @@ settings.register_profile("same-every-time", derandomize=True, deadline=None)
 settings.load_profile("same-every-time")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups (tests/architecture/test_groups.py)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark tests by the servers they ask for, so that nobody has to remember it.
 
