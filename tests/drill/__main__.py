@@ -1,6 +1,7 @@
 """Play on this machine what happens to a cluster: the end of a worker, of the head, an upgrade, more load.
 
 python -m tests.drill --only labels worker head upgrade scale
+python -m tests.drill --only upgrade --small     # with one node a cluster, without labels
 
 Prints a line of figures for each drill and ends with 1 where a promise broke.
 """
@@ -13,7 +14,7 @@ import time
 from pathlib import Path
 
 from tests.drill.drills import Report, collects, head, labels, worker
-from tests.drill.manifest import whole
+from tests.drill.manifest import Shape, small, whole
 from tests.drill.scale import scale
 from tests.drill.upgrade import upgrade
 from tests.drill.world import world
@@ -23,7 +24,7 @@ ON_ONE = {"labels", "worker", "head", "upgrade"}  # drills on the first cluster
 SPEED = 6.0  # a slot of prices takes 50 s
 
 
-async def drill(only: list[str], folder: Path, speed: float) -> list[Report]:
+async def drill(only: list[str], shape: Shape, folder: Path, speed: float) -> list[Report]:
     """Each of them in turn; those on one cluster share it."""
     reports = []
 
@@ -35,7 +36,7 @@ async def drill(only: list[str], folder: Path, speed: float) -> list[Report]:
 
     async with world(folder, speed) as it:
         if ON_ONE & set(only):
-            async with it.cluster("0.1.0", whole()) as first:
+            async with it.cluster("0.1.0", shape) as first:
                 began = time.monotonic()
                 await first.start()
                 await first.deploy()
@@ -58,11 +59,15 @@ async def drill(only: list[str], folder: Path, speed: float) -> list[Report]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.drill", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=DRILLS, default=list(DRILLS))
+    parser.add_argument("--small", action="store_true", help="one node a cluster; for upgrade only")
     parser.add_argument("--speed", type=float, default=SPEED, help="of the simulated upstream's time")
     asked = parser.parse_args()
+    if asked.small and asked.only != ["upgrade"]:
+        parser.error("--small is for --only upgrade: the others need nodes of their own")
+    shape = small() if asked.small else whole()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:  # short: the path of a socket has 107 letters at most
-        reports = asyncio.run(drill(asked.only, Path(name), asked.speed))
+        reports = asyncio.run(drill(asked.only, shape, Path(name), asked.speed))
     broken = [one.name for one in reports if one.broken]
     _say(
         f"{time.monotonic() - began:.0f} s; "
