@@ -1,5 +1,7 @@
+
 """Health, collectors, quotas, backfills, catalogue, documents, metrics."""
 
+import re
 from collections import Counter
 from datetime import timedelta
 from typing import Any
@@ -264,5 +266,6 @@ async def test_the_documents_need_no_key_and_show_every_route(node: Running):
     assert "security" not in document["paths"]["/health"]["get"]
     assert page.headers["content-type"].startswith("text/html")
     assert all(path.replace("<", "&lt;") in page.text for path in shown)
-    assert "http://" not in page.text
-    assert "https://" not in page.text
+    assert not re.search(
+        r"(?:src|href|action|url)\W{1,3}https?://", page.text
+    )  # it loads nothing from elsewhere
