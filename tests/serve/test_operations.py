@@ -1,4 +1,3 @@
-
 """Health, collectors, quotas, backfills, catalogue, documents, metrics."""
 
 import re
