@@ -65,16 +65,21 @@ def first_hello(tree: Tree, url: str) -> None:
     raise RuntimeError(f"no answer from {url}")
 
 
-def first_price(tree: Tree, url: str) -> None:
-    """Return with the first price, asked for with the key that the node prints when it serves."""
-    lines, deadline = lines_of(tree.root), time.monotonic() + WITHIN
+def key_of(tree: Tree, within: float) -> str:
+    """The key that a demo prints when it serves. `within`: seconds. Raises RuntimeError, queue.Empty."""
+    lines, deadline = lines_of(tree.root), time.monotonic() + within
     while True:
         line = lines.get(timeout=max(0.1, deadline - time.monotonic()))
         if line is None:
             raise RuntimeError("the node ended before it served")
         if line.startswith("API key"):
-            break
-    answer = httpx.get(url, headers={"Authorization": f"Bearer {line.split()[-1]}"})
+            return line.split()[-1]
+
+
+def first_price(tree: Tree, url: str) -> None:
+    """Return with the first price, asked for with the key that the node prints when it serves."""
+    key = key_of(tree, WITHIN)
+    answer = httpx.get(url, headers={"Authorization": f"Bearer {key}"})
     answer.raise_for_status()
     assert "price" in answer.text, answer.text
 

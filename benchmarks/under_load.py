@@ -21,7 +21,7 @@ from rich.console import Console
 
 from benchmarks.figures import OUT, Figure, exactly, show
 from benchmarks.processes import Tree
-from benchmarks.start import environment, lines_of
+from benchmarks.start import environment, key_of
 from tests.server_process import free_port
 
 MIX = {  # route -> how often an engine asks it, among the others
@@ -59,20 +59,9 @@ def node() -> Iterator[tuple[str, str]]:
         command = [str(Path(sys.executable).with_name("crypto-data")), "up", "--demo"]
         tree = Tree(command, environment(**settings), folder)
         try:
-            yield f"http://127.0.0.1:{port}", _key_of(tree)
+            yield f"http://127.0.0.1:{port}", key_of(tree, DEMO_WITHIN)
         finally:
             tree.stop()
-
-
-def _key_of(tree: Tree) -> str:
-    """The key that a demo prints when it serves."""
-    lines, deadline = lines_of(tree.root), time.monotonic() + DEMO_WITHIN
-    while True:
-        line = lines.get(timeout=max(0.1, deadline - time.monotonic()))
-        if line is None:
-            raise RuntimeError("the demo ended before it served")
-        if line.startswith("API key"):
-            return line.split()[-1]
 
 
 def answered(url: str, key: str) -> tuple[Routes, list[str]]:

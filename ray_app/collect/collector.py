@@ -12,7 +12,7 @@ from ray_app.collect.kept import kept
 from ray_app.collect.validate import read
 from ray_app.model.collected import Collected, Outcome, SetAside
 from ray_app.model.errors import Malformed, NotOffered, Transient, UpstreamError
-from ray_app.model.records import Bar, MarketPoint, Record
+from ray_app.model.records import Record
 from ray_app.model.source import Api, Keeping, Page, Slice, Source, Stream
 from ray_app.model.threads import off_the_loop
 from ray_app.model.timerange import TimeRange, floor
@@ -122,11 +122,11 @@ def _with_the_last_told(
     have: set[tuple[str, datetime]],
     told: TimeRange,
 ) -> Iterator[TimeRange]:
-    """The runs; one that reaches to the end of what was asked for begins with the interval before it, where what is
-    told of an interval is only final when it is over: the answer may be older than that."""
+    """The runs; one that reaches to the end of what was asked for begins with the interval before it, where records
+    form while their interval lasts: the answer may be older than its end."""
     for run in runs:
         before = run.start - stream.grain
-        follows = stream.record in (Bar, MarketPoint) and run.end == told.end and before >= told.start
+        follows = stream.record.forms and run.end == told.end and before >= told.start
         yield TimeRange(before, run.end) if follows and (partition, before) in have else run
 
 

@@ -61,6 +61,9 @@ class Record(BaseModel):
     cursor_field: ClassVar[str]  # the time that slices range over
     key_field: ClassVar[str] = ""  # empty: the cursor
     time_field: ClassVar[str] = ""  # the time that readers ask by; empty: the cursor
+    forms: ClassVar[bool] = (
+        False  # what is told of it while its interval lasts is not yet what it comes to be
+    )
     # Where known_at is a bound, so much after this field: receiving it earlier proves it known earlier.
     known_at_latest: ClassVar[tuple[str, timedelta] | None] = None
 
@@ -142,6 +145,7 @@ class MarketPoint(Record):
     """The last point that an upstream's chart has within one hour. Money in US dollars."""
 
     partition_field, cursor_field = "coin", "hour"
+    forms = True
 
     coin: str
     hour: Instant  # the start of the hour; the upstream's points lie anywhere within it
@@ -159,6 +163,7 @@ class Bar(Record):
     """Trading in one instrument over [start, end). Money in US dollars unless the stream says otherwise."""
 
     partition_field, cursor_field = "symbol", "start"
+    forms = True
 
     symbol: str
     interval: Interval

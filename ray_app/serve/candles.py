@@ -23,16 +23,6 @@ BUILT = ("4h", "1d")  # from candles of an hour, where no source has them
 HOUR = timedelta(hours=1)
 LENGTH = {name: length for length, name in INTERVALS.items()}
 PREFERRED = "coingecko"  # its candles are of all venues together, and have no volume
-COLUMNS = (
-    "start",
-    "end",
-    "open",
-    "high",
-    "low",
-    "close",
-    "volume",
-    "received_at",
-)  # the first are a candle's
 NOT_HERE = ("late", "failed", "lost")
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Column, ColumnElement, Dialect, Numeric, TypeDecorator, s
 from ray_app.model.records import Record
 from ray_app.model.timerange import TimeRange
 from ray_app.store.engine import Database
-from ray_app.store.reading import NOW, Point, known_latest
+from ray_app.store.reading import NOW, Point
 from ray_app.store.tables import FACTS, series
 from ray_app.store.types import Exact, Instant, to_micros
 
@@ -48,7 +48,7 @@ class Frames:
         """
         table = FACTS[record]
         time = table.c[record.timed_by()]
-        latest = known_latest(table) if at.known_by is not None else None
+        latest = record.known_at_latest if at.known_by is not None else None
         columns = [time, table.c.known_at, table.c.received_at, *(table.c[name] for name in numbers)]
         columns += [table.c[latest[0]]] if latest else []
         rows: list[tuple[Any, ...]] = []

@@ -37,7 +37,7 @@ class Point:
             out += [table.c.received_at <= self.as_of, table.c.known_at <= self.as_of]
         if self.known_by is not None:
             out.append(table.c.known_at <= self.known_by)
-            if (latest := known_latest(table)) is not None:
+            if (latest := _known_latest(table)) is not None:
                 name, after = latest
                 out.append(table.c[name] <= self.known_by - after)
         return out
@@ -47,7 +47,7 @@ NOW = Point()
 _LATEST = {FACTS[kind]: kind.known_at_latest for kind in FACTS if kind.known_at_latest is not None}
 
 
-def known_latest(table: FromClause) -> tuple[str, timedelta] | None:
+def _known_latest(table: FromClause) -> tuple[str, timedelta] | None:
     """Of a table of facts, or an alias of it: each is known at the latest so long after this field."""
     real = table.element if isinstance(table, AliasedReturnsRows) else table
     return _LATEST.get(real) if isinstance(real, Table) else None

@@ -1,8 +1,7 @@
 """Clients of a gateway: in the same process, or over HTTP on a port."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import httpx
@@ -12,7 +11,7 @@ from ray_app.client import AsyncClient
 from ray_app.store.export_files import ExportFiles
 from tests.client.filled import TRADED, everything
 from tests.serve.conftest import Running, Start, node, start, store  # noqa: F401  # three are fixtures
-from tests.serve.exporting import Desk
+from tests.serve.exporting import Desk, at_work
 from tests.serve.streams.conftest import served, streams  # noqa: F401  # one is a fixture
 from tests.serve.test_models import Here
 
@@ -44,21 +43,6 @@ async def address(node: Running) -> AsyncIterator[str]:  # noqa: F811  # the fix
         yield f"http://127.0.0.1:{port}"
 
 
-@asynccontextmanager
-async def working(running: Running) -> AsyncIterator[None]:
+def working(running: Running) -> AbstractAsyncContextManager[None]:
     """What makes the exports of a node, while they are asked for."""
-    desk = Desk(running, Path(running.node.parts.exports.path))
-
-    async def work() -> None:
-        worker = desk.worker()
-        while True:
-            await worker.look()
-            await asyncio.sleep(0.02)
-
-    task = asyncio.create_task(work())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await desk.close()
+    return at_work(Desk(running, Path(running.node.parts.exports.path)))

@@ -1,6 +1,5 @@
 """A node on a port, as Serve joins its applications, over a store with something of everything."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from ray_app.store.keys import SCOPES
 from ray_app.store.store import Store
 from tests.client.filled import TRADED, everything
 from tests.serve.conftest import Running, client
-from tests.serve.exporting import Desk
+from tests.serve.exporting import Desk, at_work
 from tests.serve.filling import START, Filler
 from tests.serve.streams.conftest import relay, served
 from tests.serve.test_models import Here
@@ -79,7 +78,6 @@ async def world(folder: Path) -> AsyncIterator[World]:
         clock: Any = parts.clock
         running = await everything(Running(store, Filler(store, lease), clock, app, key, http))
         desk = Desk(running, folder / "exports")
-        stack.push_async_callback(desk.close)
         done = await desk.made(what="bars", symbols=["BTC"], interval="1h")
         ways = {"/ws/": build_sockets(parts), "/api/v1/stream/": build_events(parts)}
         for way in ways.values():
@@ -87,21 +85,5 @@ async def world(folder: Path) -> AsyncIterator[World]:
             stack.push_async_callback(way.hub.stop)
         await relay(running, None)
         port = await stack.enter_async_context(served(Joined(app, ways)))
-        await stack.enter_async_context(_working(desk))
+        await stack.enter_async_context(at_work(desk))
         yield World(running, f"http://127.0.0.1:{port}", done["id"])
-
-
-@asynccontextmanager
-async def _working(desk: Desk) -> AsyncIterator[None]:
-    async def work() -> None:
-        worker = desk.worker()
-        while True:
-            await worker.look()
-            await asyncio.sleep(0.05)
-
-    task = asyncio.create_task(work())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

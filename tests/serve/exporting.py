@@ -1,6 +1,9 @@
 """An export from end to end in one process: asked for over HTTP, made by the runtime, fetched and read."""
 
+import asyncio
 import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -71,3 +74,22 @@ class Desk:
 
     async def close(self) -> None:
         await self.node.http.aclose()
+
+
+@asynccontextmanager
+async def at_work(desk: Desk) -> AsyncIterator[None]:
+    """Exports are made while they are asked for; the desk is closed at the end."""
+
+    async def work() -> None:
+        worker = desk.worker()
+        while True:
+            await worker.look()
+            await asyncio.sleep(0.02)
+
+    task = asyncio.create_task(work())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await desk.close()

@@ -11,9 +11,9 @@ import strawberry
 from ray_app.serve.graphql.rows import LeftOut, Number, Time, field
 from ray_app.serve.graphql.rows_texts import Mention, Score
 from ray_app.serve.problems import invalid
+from ray_app.serve.streams.messages import LARGEST_CURSOR
 
 MOST_IN_SNAPSHOT = 250  # coins and stocks, about; what they cost before it is known how many there are
-LARGEST_CURSOR = 2**63 - 1
 Cursor = NewType("Cursor", int)
 
 

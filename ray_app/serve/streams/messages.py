@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", description="RFC 3339, UTC")]
-Cursor = Annotated[int, Field(ge=0, le=2**63 - 1, description="place in the stream: only ever grows")]
+LARGEST_CURSOR = 2**63 - 1
+Cursor = Annotated[int, Field(ge=0, le=LARGEST_CURSOR, description="place in the stream: only ever grows")]
 
 
 class Told(BaseModel):

@@ -11,11 +11,11 @@ from ray_app.serve.streams.asked import MOST_SYMBOLS
 from ray_app.serve.streams.declared import Stream
 from ray_app.serve.streams.hub import Hub, told
 from ray_app.serve.streams.items import Form, Frames, Item, View, framed, snapshot_of
+from ray_app.serve.streams.messages import LARGEST_CURSOR
 from ray_app.serve.streams.outlet import Ending, Held, Outlet
 from ray_app.store.keys import Key
 
 _CURSOR = re.compile(r"\d{1,19}", re.ASCII)
-LARGEST_CURSOR = 2**63 - 1
 
 
 class Session:

@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from graphql import GraphQLError
 from pydantic import ValidationError
 from starlette.requests import HTTPConnection
 
@@ -226,15 +227,8 @@ class GraphQLSocket(Accepted):
 
     async def _refuse_one(self, id_: str, error: Exception) -> None:
         """The subscription is over, the socket is not."""
-        now = self._hub.clock.now()
-        if isinstance(error, Refused):
-            errors = told(error.errors, self._request_id, now)
-        else:
-            problem, _ = self._reason(error)
-            extensions = {"code": problem.code, "details": problem.details, "timestamp": now}
-            errors = [
-                {"message": problem.message, "extensions": extensions | {"request_id": self._request_id}}
-            ]
+        wrong = error.errors if isinstance(error, Refused) else [GraphQLError("", original_error=error)]
+        errors = told(wrong, self._request_id, self._hub.clock.now())
         with suppress(Gone):
             await self._say({"id": id_, "type": "error", "payload": errors})
 

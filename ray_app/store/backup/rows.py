@@ -31,6 +31,7 @@ from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
+from ray_app.model.written import number
 from ray_app.store.types import Exact, Instant, LongText, from_micros, from_sortable
 
 Kind = Literal["number", "time", "yes_or_no", "whole", "text", "bytes"]
@@ -121,7 +122,7 @@ def _raw(column: Column[Any], kind: str, *, sqlite: bool) -> Any:
 def _writer(kind: str, *, sqlite: bool) -> Callable[[Any], Any] | None:
     match kind:
         case "number":
-            return (lambda text: _plain(from_sortable(text))) if sqlite else _plain
+            return (lambda text: number(from_sortable(text))) if sqlite else number
         case "time":
             return None if sqlite else lambda at: (at - _EPOCH) // _MICROSECOND
         case "yes_or_no":
@@ -129,12 +130,6 @@ def _writer(kind: str, *, sqlite: bool) -> Callable[[Any], Any] | None:
         case "bytes":
             return lambda held: b64encode(held).decode()
     return None
-
-
-def _plain(value: Decimal) -> str:
-    """Without an exponent, and without zeros that say nothing."""
-    text = format(value, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def table_of(name: str, columns: Sequence[Sequence[str]]) -> Table:
