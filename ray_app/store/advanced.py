@@ -12,27 +12,25 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, insert, literal, or_, select
+from sqlalchemy import Select, and_, func, insert, or_, select
 
 from ray_app.model.collected import Lease
 from ray_app.model.texts import Post
 from ray_app.store import leases
 from ray_app.store.engine import Database
 from ray_app.store.linked import (
-    LONGEST,
     Kind,
     TextId,
     bounds,
     place_columns,
     same_text,
     text_id,
-    word_columns,
-    words_in,
 )
 from ray_app.store.reading import NOW, Point
-from ray_app.store.scored import VERDICT, Scored, Scorer, Unscored, Verdict, magnitude, said_by, verdict_in
+from ray_app.store.scored import VERDICT, Scored, Scorer, Unscored, Verdict, verdict_in
 from ray_app.store.scores import AT_ONCE
 from ray_app.store.tables import FACTS, mentions, scorers, series, text_links, text_scores
+from ray_app.store.unscored import read_unscored
 
 ADVANCED = "advanced"  # in scorers.record: not of a kind of text, and never served
 LATELY = timedelta(days=3)  # a text that is older is not asked about any more
@@ -82,39 +80,9 @@ class AdvancedScores:
 
         `by`: digests.
         """
-        text = FACTS[worth.kind]
-        engagement: ColumnElement[Any] = literal(0)
-        if worth.kind is Post:
-            engagement = func.coalesce(text.c.likes, 0) + func.coalesce(text.c.replies, 0)
-        async with self._database.read() as connection:
-            named = select(series.c.id, series.c.stream, series.c.partition).where(
-                series.c.stream.in_(worth.streams)
-            )
-            of = {row.id: (row.stream, row.partition) for row in await connection.execute(named)}
-            keys = (
-                _wanted(select(text.c.series, text.c.item, text.c.revision), worth, by, since)
-                .where(text.c.series.in_(of))
-                .order_by(text.c.at.desc(), text.c.series, text.c.item)
-                .limit(most)
-                .subquery("keys")
-            )
-            query = (
-                select(text.c.series, text.c.item, text.c.revision, text.c.known_at)
-                .add_columns(*word_columns(text, LONGEST), engagement.label("engagement"))
-                .join_from(keys, text, and_(same_text(keys, text), keys.c.revision == text.c.revision))
-                .order_by(text.c.at.desc(), text.c.series, text.c.item)
-            )
-            return [
-                Unscored(
-                    id=TextId(*of[row["series"]], row["item"]),
-                    series=row["series"],
-                    revision=row["revision"],
-                    known_at=row["known_at"],
-                    said=said_by(*words_in(row)),
-                    engagement=magnitude(int(row["engagement"])),
-                )
-                for row in (await connection.execute(query)).mappings()
-            ]
+        return await read_unscored(
+            self._database, worth.kind, worth.streams, lambda query: _wanted(query, worth, by, since), most
+        )
 
     async def count(self, worth: Worth, by: Sequence[str], since: datetime, until: datetime) -> int:
         """How many texts with a time from `since` to before `until` were worth it and not asked about."""

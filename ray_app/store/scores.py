@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, insert, literal, or_, select, update
+from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ray_app.model.collected import Lease
@@ -21,7 +21,6 @@ from ray_app.store import leases
 from ray_app.store.engine import Database
 from ray_app.store.linked import (
     KINDS,
-    LONGEST,
     Kind,
     TextId,
     bounds,
@@ -29,8 +28,6 @@ from ray_app.store.linked import (
     same_text,
     standing,
     text_id,
-    word_columns,
-    words_in,
 )
 from ray_app.store.reading import NOW, Point
 from ray_app.store.scored import (
@@ -40,11 +37,10 @@ from ray_app.store.scored import (
     Tally,
     Unscored,
     Verdict,
-    magnitude,
-    said_by,
     verdict_in,
 )
 from ray_app.store.tables import FACTS, node, scorers, series, text_scores
+from ray_app.store.unscored import read_unscored
 
 AT_ONCE = 500  # texts asked for by name in one query
 MOVE_ON = (
@@ -101,39 +97,8 @@ class Scores:
             .correlate(text)
             .exists()
         )
-        engagement: ColumnElement[Any] = literal(0)
-        if kind is Post:
-            engagement = func.coalesce(text.c.likes, 0) + func.coalesce(text.c.replies, 0)
-        async with self._database.read() as connection:
-            named = select(series.c.id, series.c.stream, series.c.partition).where(
-                series.c.stream.in_(streams)
-            )
-            of = {row.id: (row.stream, row.partition) for row in await connection.execute(named)}
-            # Keys first: MariaDB sorts whole rows, texts and all, and runs out of memory for it.
-            keys = (
-                select(text.c.series, text.c.item, text.c.revision)
-                .where(text.c.series.in_(of), ~done, *standing(kind, since, until))
-                .order_by(text.c.at.desc(), text.c.series, text.c.item)
-                .limit(most)
-                .subquery("keys")
-            )
-            query = (
-                select(text.c.series, text.c.item, text.c.revision, text.c.known_at)
-                .add_columns(*word_columns(text, LONGEST), engagement.label("engagement"))
-                .join_from(keys, text, and_(same_text(keys, text), keys.c.revision == text.c.revision))
-                .order_by(text.c.at.desc(), text.c.series, text.c.item)
-            )
-            return [
-                Unscored(
-                    id=TextId(*of[row["series"]], row["item"]),
-                    series=row["series"],
-                    revision=row["revision"],
-                    known_at=row["known_at"],
-                    said=said_by(*words_in(row)),
-                    engagement=magnitude(int(row["engagement"])),
-                )
-                for row in (await connection.execute(query)).mappings()
-            ]
+        wanted = (~done, *standing(kind, since, until))
+        return await read_unscored(self._database, kind, streams, lambda query: query.where(*wanted), most)
 
     async def tally(
         self,
