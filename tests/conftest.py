@@ -9,6 +9,7 @@ os.environ |= {
     "RAY_AUTH_MODE": "disabled",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_worker_niceness": "0",  # else a Ray's processes wait for the tests of another process
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "WEBSOCKETS_MAX_LINE_LENGTH": "2097152",
 }

@@ -142,8 +142,9 @@ def _pooled(
     made: Any = (
         builder.func
     )  # map takes a class and makes a pool of actors of it; its types know functions only
+    pool = ray.data.ActorPoolStrategy(size=actors)
     done = ray.data.from_items(items, override_num_blocks=len(items)).map(
-        made, fn_constructor_args=builder.args, concurrency=actors, num_cpus=POOL_CPUS
+        made, fn_constructor_args=builder.args, compute=pool, num_cpus=POOL_CPUS
     )
     return list(done.iter_rows())
 

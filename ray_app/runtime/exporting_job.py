@@ -157,8 +157,9 @@ def pooled(opening: Opening, actors: int, export: str, pieces: Sequence[Piece]) 
     writer: Any = (
         PieceWriter  # map takes a class and makes a pool of actors of it; its types know functions only
     )
+    pool = ray.data.ActorPoolStrategy(min_size=1, max_size=actors)
     done = ray.data.from_items(items, override_num_blocks=len(items)).map(
-        writer, fn_constructor_args=(opening, export), concurrency=(1, actors), num_cpus=POOL_CPUS
+        writer, fn_constructor_args=(opening, export), compute=pool, num_cpus=POOL_CPUS
     )
     for row in done.iter_rows():
         yield made_in(row)
