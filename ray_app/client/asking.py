@@ -1,7 +1,8 @@
 """One question until its answer: what an answer means, when it is asked again, what is kept of it.
 
-Asked again are refused rates, 502, 503, 504 and broken connections; the last two kinds only where sending twice does
-no harm. Nothing else is: the same question would get the same refusal.
+Asked again are refused rates, 502, 503, 504, a 500 without the node's envelope (Ray's proxy, whose replica died in the
+middle) and broken connections; all but the first only where sending twice does no harm. Nothing else is: the same
+question would get the same refusal.
 """
 
 import json
@@ -41,8 +42,8 @@ class Patience:
     An open stream that cannot be had back for `stream_seconds` gives up; None: never.
     """
 
-    attempts: int = 5
-    seconds: float = 90.0  # the limit of a minute can be waited out
+    attempts: int = 20  # more than fit into `seconds`, unless Retry-After is short
+    seconds: float = 90.0  # the limit of a minute can be waited out, and a gateway that starts anew
     first: float = 0.5
     longest: float = 20.0
     stream_seconds: float | None = 900.0

@@ -224,4 +224,5 @@ def refusal(
 
 
 def _of_status(status: int) -> type[ApiError] | None:
-    return ServerUnavailable if status in (502, 503, 504) else _BY_STATUS.get(status)
+    """Of an answer that is not the node's own: 500 is what Ray's proxy says when a replica dies in the middle."""
+    return ServerUnavailable if status in (500, 502, 503, 504) else _BY_STATUS.get(status)

@@ -74,6 +74,21 @@ def test_without_it_the_waits_grow_up_to_a_bound_and_differ():
     assert len({round(wait, 6) for wait in play.waits}) == 8
 
 
+def test_a_proxy_whose_replica_died_is_asked_again_and_the_nodes_own_failure_is_not():
+    play = played(GET, told(500, b"Internal Server Error"), GOOD)
+    assert len(play.asked) == 2
+    with pytest.raises(ServerUnavailable):
+        played(POST, told(500, b"Internal Server Error"), GOOD)
+    with pytest.raises(ServerFailed):
+        played(GET, problem(500, "INTERNAL_ERROR"), GOOD)
+
+
+def test_a_gateway_that_is_away_for_a_minute_is_waited_for():
+    play = Play([])
+    play.answers = iter(lambda: GOOD if play.now > 60 else HTML, None)
+    assert play.run(answered(GET, play.patience(), Kept(0))).status == 200
+
+
 def test_attempts_and_time_are_bounded():
     play = Play([DOWN] * 9)
     with pytest.raises(ServerUnavailable):

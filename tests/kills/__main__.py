@@ -1,5 +1,7 @@
 """Kill processes of a node at random while clients read its streams: each client must get every event once, in order.
 
+Others ask its routes with the client library meanwhile: none may see an error.
+
 python -m tests.kills --kills 200 --clients 100
 """
 
@@ -69,15 +71,16 @@ def main() -> int:
             upstream.terminate()
             upstream.wait()
     _say(
-        f"{found.seconds:.0f} s; {found.events} events; kills {found.kills}; clients came back {found.came_back} times"
+        f"{found.seconds:.0f} s; {found.events} events; {found.answers} answers of routes; kills {found.kills};"
+        f" clients came back {found.came_back} times"
     )
     _say(f"close codes of sockets {dict(sorted(found.closes.items()))}")
     for line in found.wrong:
         _say(f"WRONG {line}")
     _say(
-        "every client got every event once, in order"
+        "every client got every event once, in order, and no client of the routes saw an error"
         if not found.wrong
-        else f"{len(found.wrong)} clients did not"
+        else f"{len(found.wrong)} things were wrong"
     )
     return 1 if found.wrong else 0
 

@@ -1,14 +1,17 @@
-"""Clients of a stream that come back with their cursor, for ever, and write down every event that they get."""
+"""Clients: of a stream, which come back with their cursor and write down every event; and of the routes."""
 
 import asyncio
 import json
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import httpx
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
+
+from ray_app.client import AsyncClient, ClientError
 
 PAUSE = 0.2  # seconds before a client comes back when nobody said how long
 
@@ -76,6 +79,32 @@ class Reader:
             self.events.append((message["cursor"], told(message)))
         elif kind == "error":
             self.errors.append(f"{message['error']['code']}: {message['error']['message']}")
+
+
+@dataclass
+class Asker:
+    """A client of the routes, with the client library as it comes: none of what is killed may be an error to it."""
+
+    address: str  # host:port
+    key: str
+    answers: int = 0
+    errors: list[str] = field(default_factory=list)
+    newest: datetime | None = None  # when the price of the last answer was made
+
+    async def run(self) -> None:
+        """One question after the other: whoever kills a gateway kills it in the middle of an answer."""
+        async with AsyncClient(f"http://{self.address}", self.key) as client:
+            while True:
+                try:
+                    self._take((await client.prices.current("BTC")).last_updated)
+                except ClientError as error:
+                    self.errors.append(repr(error)[:300])
+
+    def _take(self, made: datetime | None) -> None:
+        self.answers += 1
+        if made is None or (self.newest is not None and made < self.newest):
+            self.errors.append(f"a price of {made} after one of {self.newest}")
+        self.newest = made or self.newest
 
 
 def told(message: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ from ray_app.model.clock import SystemClock
 from ray_app.serve.wire import text
 from ray_app.settings import Settings
 from ray_app.store.store import Store
-from tests.kills.clients import Reader
+from tests.kills.clients import Asker, Reader
 
 TITLES = {  # how Ray calls the processes
     "gateway": "ray::ServeReplica:gateway:",
@@ -28,6 +28,7 @@ TITLES = {  # how Ray calls the processes
     "streams-sse": "ray::ServeReplica:streams-sse:",
     "collector": "ray::CollectorActor",
 }
+ASKERS = 2  # clients of the routes
 A_POLL = 60  # events of a poll, at least
 BACK_WITHIN = 120.0  # seconds that a killed process may take to be there again
 SETTLE_WITHIN = 120.0  # seconds in which every client has caught up at the end
@@ -44,6 +45,7 @@ class Killed:
     events: int = 0
     came_back: int = 0
     closes: dict[int, int] = field(default_factory=dict)
+    answers: int = 0  # to clients of the routes
     wrong: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -83,6 +85,7 @@ class World:
     store: Any
     chance: random.Random
     readers: list[Reader] = field(default_factory=list)
+    askers: list[Asker] = field(default_factory=list)
     killed: set[int] = field(default_factory=set)
     _announced: int = 0
 
@@ -205,7 +208,7 @@ def _serve(applications: list[Application], release: str) -> None:
 
 @asynccontextmanager
 async def world(settings: Settings, port: int, clients: int, seed: int) -> AsyncIterator[World]:
-    """The node's four applications on the Ray that runs, and clients, half of them on sockets."""
+    """The node's four applications on the Ray that runs, clients of its streams and of its routes."""
     from ray import serve
 
     node = await open_with(settings)
@@ -223,7 +226,10 @@ async def world(settings: Settings, port: int, clients: int, seed: int) -> Async
         await asyncio.to_thread(_serve, list(applications.values()), settings.release)
         it = World(applications, f"127.0.0.1:{port}", key, node.store, random.Random(seed))
         it.readers = [Reader(it.address, key, sockets=n % 2 == 0) for n in range(clients)]
+        it.askers = [Asker(it.address, key) for _ in range(ASKERS)]
         reading = [asyncio.create_task(one.run()) for one in it.readers]
+        await it.goes_on()  # until there are prices
+        reading += [asyncio.create_task(one.run()) for one in it.askers]
         yield it
     finally:
         for task in reading:
@@ -270,11 +276,18 @@ async def run(
         if redeploy:
             await it.redeploy("another")
         last = await it.caught_up(await it.goes_on())
+        asked = [one.answers for one in it.askers]
+        await until(
+            lambda: all(one.answers > n for one, n in zip(it.askers, asked, strict=True)), SETTLE_WITHIN
+        )
         truth = await truth_of(it.store)
         for reader in it.readers:
             out.wrong += wrong(reader, truth, last)
             out.came_back += reader.came_back
             for code in reader.closes:
                 out.closes[code] = out.closes.get(code, 0) + 1
+        for asker in it.askers:
+            out.wrong += [f"routes; {error}" for error in asker.errors]
+            out.answers += asker.answers
         out.events, out.seconds = last, time.monotonic() - began
     return out
