@@ -16,7 +16,7 @@ from sqlalchemy import Select, and_, func, insert, or_, select
 
 from ray_app.model.collected import Lease
 from ray_app.model.texts import Post
-from ray_app.store import leases
+from ray_app.store import changes, leases
 from ray_app.store.engine import Database
 from ray_app.store.linked import (
     Kind,
@@ -74,6 +74,7 @@ class AdvancedScores:
             await leases.check(connection, lease)
             if (await connection.execute(known)).first() is None:
                 await connection.execute(insert(scorers).values(**row, configured_at=now()))
+                await changes.note(connection, lease.shard, {changes.SCORES: None})
 
     async def wanted(self, worth: Worth, by: Sequence[str], since: datetime, most: int) -> list[Unscored]:
         """Texts with a time from `since` on that none of these has seen in their newest revision, newest first.

@@ -9,7 +9,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ray_app.model.collected import Lease
-from ray_app.store import leases
+from ray_app.store import changes, leases
 from ray_app.store.engine import Database, dumps
 from ray_app.store.tables import backfills, collectors, streams
 
@@ -31,6 +31,12 @@ class Catalog:
         `whole`: these are all. One that is not among them any more is retired: its facts stay, and nobody
         expects new ones.
         """
+        try:
+            await self._declare(declared, now, whole=whole)
+        except IntegrityError:  # somebody else declared for the first time just now
+            await self._declare(declared, now, whole=whole)
+
+    async def _declare(self, declared: dict[str, dict[str, Any]], now: datetime, *, whole: bool) -> None:
         async with self._database.write() as connection:
             known = {
                 row.stream: row.declared
@@ -41,11 +47,14 @@ class Catalog:
                 for s, line in known.items()
                 if whole and s not in declared
             }
-            for stream, facts in {**gone, **declared}.items():
-                if known.get(stream) != (text := dumps(facts)):
-                    await connection.execute(
-                        insert(streams).values(stream=stream, declared=text, declared_at=now)
-                    )
+            lines = {stream: dumps(facts) for stream, facts in {**gone, **declared}.items()}
+            new = {stream: text for stream, text in lines.items() if known.get(stream) != text}
+            for stream, text in new.items():
+                await connection.execute(
+                    insert(streams).values(stream=stream, declared=text, declared_at=now)
+                )
+            if new:
+                await changes.note(connection, changes.NOBODY, {changes.CATALOG: None})
 
     async def streams(self, as_of: datetime | None = None) -> dict[str, dict[str, Any]]:
         """The newest declaration of each stream, as it stood."""

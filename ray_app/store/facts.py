@@ -5,7 +5,7 @@ we received it: nobody can show that the corrected value was there before.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ray_app.model.collected import Collected, Lease, partitions_hash
 from ray_app.model.errors import StoreUnavailable
 from ray_app.model.records import Record
-from ray_app.store import leases
+from ray_app.store import changes, leases
 from ray_app.store.announcing import announce, repeated, told
 from ray_app.store.engine import Database, dumps
 from ray_app.store.rows import Inserts
@@ -51,6 +51,7 @@ class Made:
 
     series: dict[tuple[str, str], int]
     sets: set[str]
+    ahead: dict[str, datetime] = field(default_factory=dict)  # by stream: when the last of it is known
 
 
 class Facts:
@@ -114,6 +115,7 @@ class Facts:
         known_gaps = await repeated(connection, fresh)
         if fresh:
             await connection.execute(insert(slices), [_slice_row(c, lease) for c in fresh])
+            await changes.note(connection, lease.shard, {c.name: made.ahead.get(c.name) for c in fresh})
         await announce(connection, fresh, events, known_gaps)
         return done
 
@@ -203,6 +205,7 @@ class Facts:
                     continue
                 revision, cursor = _revision(record, earlier)
                 known_at = _known_at(record, received_at, first=earlier is None)
+                made.ahead[c.name] = max(known_at, made.ahead.get(c.name, known_at))
                 latest[place] = Earlier(revision, cursor, values)
                 page_id = page_ids[c.pages[page].id]
                 rows.append(

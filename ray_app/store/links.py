@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ray_app.model.collected import Lease
 from ray_app.model.texts import Post
 from ray_app.model.timerange import TimeRange
-from ray_app.store import leases
+from ray_app.store import changes, leases
 from ray_app.store.engine import Database
 from ray_app.store.linked import (
     FIRST,
@@ -164,6 +164,7 @@ class Links:
                 await connection.execute(insert(text_links), [link_row(x, linker, made_at) for x in changed])
             if spoken := [row for one in changed for row in mention_rows(one, linker)]:
                 await connection.execute(insert(mentions), spoken)
+            await changes.note(connection, lease.shard, {changes.LINKS: None})
         return True
 
     async def mentions_of(self, ids: Iterable[TextId], linker: str, at: Point = NOW) -> dict[TextId, Linked]:

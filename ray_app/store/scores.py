@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ray_app.model.collected import Lease
 from ray_app.model.texts import Post
-from ray_app.store import leases
+from ray_app.store import changes, leases
 from ray_app.store.engine import Database
 from ray_app.store.linked import (
     KINDS,
@@ -65,6 +65,7 @@ class Scores:
                 row = {"record": kind.__name__, "model": scorer.model, "digest": scorer.digest}
                 made = insert(scorers).values(**row, identity=scorer.identity, configured_at=now())
                 await connection.execute(made)
+                await changes.note(connection, lease.shard, {changes.SCORES: None})
 
     async def served(self, kind: Kind, at: Point = NOW) -> Scorer | None:
         """The model whose scores are shown: the one configured last (by then); None if there was none."""
@@ -186,6 +187,8 @@ class Scores:
                 await connection.execute(MOVE_ON, same)
             if fresh:
                 await connection.execute(insert(text_scores), fresh)
+            if same or fresh:
+                await changes.note(connection, lease.shard, {changes.SCORES: None})
         return len(fresh)
 
     async def scores_of(

@@ -6,6 +6,7 @@ from ray_app.model.collected import Collected, Lease
 from ray_app.store.advanced import AdvancedScores
 from ray_app.store.bars import BarReading
 from ray_app.store.catalog import Catalog
+from ray_app.store.changes import Changes
 from ray_app.store.clusters import Clusters
 from ray_app.store.engine import Database
 from ray_app.store.exports import Exports
@@ -44,6 +45,7 @@ class Store:
         self.bars = BarReading(self.database)
         self.frames = Frames(self.database)
         self.hearing = Hearing(self.database)
+        self.changes = Changes(self.database)
         self.leases = Leases(self.database)
         self.clusters = Clusters(self.database)
         self.quotas = Quotas(self.database)
@@ -70,4 +72,5 @@ class Store:
         return await self.facts.commit(collected, lease)
 
     async def close(self) -> None:
+        await self.changes.close()
         await self.database.close()

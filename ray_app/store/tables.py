@@ -31,7 +31,7 @@ from ray_app.store.score_tables import llm_spend, scorers, text_scores
 from ray_app.store.types import Exact, Id, Instant, LongText
 
 __all__ = [
-    "FACTS", "LONGEST_NAME", "PROVENANCE", "api_keys", "backfills", "collectors", "exports", "facts_table",
+    "FACTS", "LONGEST_NAME", "PROVENANCE", "api_keys", "backfills", "changes", "collectors", "exports", "facts_table",
     "feature_sets", "leases", "llm_spend", "mentions", "metadata", "ml_features", "node", "outbox", "pages",
     "partition_sets", "quotas", "redactions", "scorers", "series", "set_aside", "slices", "streams", "text_checks",
     "text_links", "text_scores",
@@ -159,6 +159,14 @@ redactions = table(  # texts that are gone upstream and were cut out here, pages
     Column("item", String(190), primary_key=True),
     Column("reason", String(190), nullable=False),
     Column("redacted_at", Instant, nullable=False),
+)
+
+changes = table(  # how often something was committed to: what is made of it holds while that is the same
+    "changes",
+    Column("shard", String(100), primary_key=True),  # whose lease the writer held; "" without one
+    Column("what", String(100), primary_key=True),  # a stream, or a kind of store.changes
+    Column("number", Id, nullable=False),
+    Column("ahead", Instant, nullable=True),  # the latest moment at which something of it is known
 )
 
 leases = table(

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ray_app.model.collected import Lease
 from ray_app.model.texts import Post
-from ray_app.store import leases
+from ray_app.store import changes, leases
 from ray_app.store.engine import Database, dumps
 from ray_app.store.tables import (
     FACTS,
@@ -131,6 +131,7 @@ class Texts:
                 told = [{"delete": one.item, "series": [stream, one.feed], "reason": reason} for one in gone]
                 announced = {"topic": topic, "events": dumps(told), "count": len(told), "received_at": now}
                 await connection.execute(insert(outbox).values(**announced))
+            await changes.note(connection, lease.shard, {stream: None, changes.SCORES: None})
         return numbers
 
     async def emptied(self, topic: str) -> list[int]:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ray_app.model.collected import Lease
 from ray_app.model.timerange import TimeRange
-from ray_app.store import leases
+from ray_app.store import changes, leases
 from ray_app.store.engine import Database, dumps
 from ray_app.store.reading import NOW, Point
 from ray_app.store.tables import feature_sets, ml_features
@@ -58,6 +58,7 @@ class Vectors:
             if found is None:
                 row = {"hash": name, "names": dumps(list(names)), "made_at": now(), "looked": looked}
                 await connection.execute(insert(feature_sets).values(**row))
+                await changes.note(connection, lease.shard, {changes.FEATURES: None})
                 return FeatureSet(name, tuple(names), looked)
         return FeatureSet(found.hash, tuple(json.loads(found.names)), found.looked)
 
@@ -95,6 +96,8 @@ class Vectors:
             for first in range(0, len(fresh), AT_ONCE):
                 some = [asdict(one) | {"feature_set": name} for one in fresh[first : first + AT_ONCE]]
                 await connection.execute(insert(ml_features), some)
+            if fresh:
+                await changes.note(connection, lease.shard, {changes.FEATURES: None})
             if looked is not None:
                 moved = update(feature_sets).where(feature_sets.c.hash == name).values(looked=looked)
                 await connection.execute(moved)
