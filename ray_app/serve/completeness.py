@@ -21,11 +21,15 @@ AT_ONCE = 5_000  # intervals that are worked out without leaving the event loop
 
 @dataclass(frozen=True, slots=True)
 class States:
-    """Per series its runs of intervals in one state; `arrived` and `turns` are moments at which they became so."""
+    """Per series its runs of intervals in one state; `arrived` and `turns` are moments at which they became so.
+
+    `until`: when the passing of time moves one next.
+    """
 
     spans: Mapping[str, Sequence[Span]]
     arrived: Mapping[str, Sequence[datetime]]
     turns: Sequence[datetime]
+    until: datetime
 
     @property
     def changes(self) -> list[datetime]:
@@ -73,7 +77,9 @@ async def states(
 
     few = len(partitions) * (over.length // expected.grain) <= AT_ONCE
     told = work() if few else await asyncio.to_thread(work)
-    return States(told, arrived, turning_points(expected, at.now))
+    turns = turning_points(expected, at.now)
+    until = min(turn + expected.grain if turn < at.now else at.now for turn in turns)
+    return States(told, arrived, turns, until)
 
 
 def _spans(

@@ -18,10 +18,14 @@ from ray_app.store.reading import Fact, Point, Reading
 
 @dataclass(slots=True)
 class Checked:
-    """By asset id what differs, in words; `changes` are when the closes that it was held against arrived."""
+    """By asset id what differs, in words; `changes` are when the closes that it was held against arrived.
+
+    `of`: the data sets of these closes.
+    """
 
     reasons: dict[str, list[str]] = field(default_factory=dict)
     changes: dict[str, list[datetime]] = field(default_factory=dict)
+    of: list[str] = field(default_factory=list)
 
 
 def venues(datasets: Iterable[Dataset], price: Dataset) -> list[Dataset]:
@@ -56,6 +60,7 @@ async def cross_check(
         wanted -= {pair for pair in wanted if dataset.restricts(pair)}
         if not wanted:
             continue
+        out.of.append(dataset.name)
         closes = await reading.latest(Bar, dataset.name, sorted(wanted), at)
         for asset in asked:
             if (close := closes.get(pairs[asset])) is None:

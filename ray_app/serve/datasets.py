@@ -26,6 +26,7 @@ class Datasets:
         self._catalog = catalog
         self._kept: tuple[float, dict[str, Dataset]] = (float("-inf"), {})
         self._past: dict[datetime, dict[str, Dataset]] = {}
+        self._forgotten = 0
 
     async def all(self, as_of: datetime | None = None) -> dict[str, Dataset]:
         """By name, in order. With `as_of` what was declared then, else what is now (up to 5 s late)."""
@@ -34,15 +35,22 @@ class Datasets:
             return known
         if as_of is not None and (then := self._past.get(as_of)) is not None:
             return then
+        forgotten = self._forgotten
         rows = await self._catalog.streams(as_of)
         found = read_datasets(rows)
         if as_of is None:
-            self._kept = (time.monotonic(), found)
+            if forgotten == self._forgotten:
+                self._kept = (time.monotonic(), found)
         else:  # what was declared by then stays so
             while len(self._past) >= MOST_PAST:
                 del self._past[next(iter(self._past))]
             self._past[as_of] = found
         return found
+
+    def forget(self) -> None:
+        """Something was declared: read them anew, whatever is being read at the moment."""
+        self._kept = (float("-inf"), {})
+        self._forgotten += 1
 
     async def since(self) -> datetime | None:
         """When the first of them was declared: the node was set up then. None when nothing is."""

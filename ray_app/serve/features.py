@@ -155,9 +155,14 @@ async def _anew(
     )
 
 
+def turn(row: Vector) -> datetime:
+    """When the next row should have been there: from then on this one is not the newest that there could be."""
+    return row.at + HOUR + LATE
+
+
 def condition(row: Vector | None, at: Standing) -> tuple[str, list[datetime]]:
     """What `meta.condition` says of the newest row, and when it became so."""
     if row is None:
         return "missing", []
-    turn = row.at + HOUR + LATE
-    return ("degraded", [turn]) if turn <= at.now else ("available", [])
+    late = turn(row)
+    return ("degraded", [late]) if late <= at.now else ("available", [])

@@ -21,6 +21,7 @@ from ray_app.serve.problems import Problem, invalid
 from ray_app.serve.queries import Moments, one_of
 from ray_app.serve.technical import Latest, latest
 from ray_app.serve.wire import Answer
+from ray_app.store.reading import NOW
 
 if TYPE_CHECKING:
     from ray_app.process.indicators.newest import Asked, Newest
@@ -131,9 +132,12 @@ async def answers(node: Node, told: Sequence[Told], at: Standing) -> list[Answer
     tails = await _tails(node, told, at)
     for one, tail in zip(told, tails, strict=True):
         meta, changes = await _meta(node, one, tail, at)
+        of = (one.chosen.dataset.name,) if at.point == NOW else ()
+        until = min(seen.until for _, seen in tail)
         as_of = at.as_of(*one.latest.changes, *changes, floor(at.horizon, one.chosen.step))
         meta = {"as_of": as_of, "known_by": at.known_by, **meta, "simulated": node.parts.simulated}
-        out.append(Answer(payload=one.payload, meta=meta, observed=one.latest.newest.candle.end))
+        seen = one.latest.newest.candle.end
+        out.append(Answer(payload=one.payload, meta=meta, observed=seen, of=of, until=until))
     return out
 
 

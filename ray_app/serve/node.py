@@ -8,12 +8,13 @@ from ray_app.serve.auth import KeyRing, WallTime
 from ray_app.serve.computed import Computed
 from ray_app.serve.cursors import Cursors
 from ray_app.serve.datasets import Datasets
+from ray_app.serve.kept import Kept
 from ray_app.serve.limits import Limits
 from ray_app.serve.parts import Parts
 from ray_app.serve.points import Standing, standing
 from ray_app.serve.prices import CurrentPrices
 from ray_app.serve.queries import Moments
-from ray_app.serve.tail import follow_prices, repeat, stop
+from ray_app.serve.tail import repeat, stop
 from ray_app.serve.together import Together
 from ray_app.store.allowance import RequestCounts
 from ray_app.store.secret import cursor_secret
@@ -32,6 +33,7 @@ class Node:
         self.datasets = Datasets(parts.store.catalog)
         self.prices = CurrentPrices(parts, self.datasets)
         self.computed, self.together = Computed(), Together()
+        self.kept = Kept(parts.store.changes, self.datasets, self.together, parts.clock)
         self._cursors: Cursors | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -40,9 +42,8 @@ class Node:
         self._tasks = [
             asyncio.create_task(repeat(self.ring.flush)),
             asyncio.create_task(repeat(self.limits.give_back)),
+            asyncio.create_task(repeat(self.kept.sweep)),
         ]
-        if self.parts.redis is not None:
-            self._tasks.append(asyncio.create_task(follow_prices(self.parts.redis, self.prices)))
 
     async def stop(self) -> None:
         await stop(self._tasks)

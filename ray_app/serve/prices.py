@@ -1,14 +1,7 @@
-"""Current prices: read from the store, written once, kept until a new observation arrives.
+"""Current prices: the newest of some coins, converted, and held against the closes of exchanges."""
 
-A kept answer is dropped by the event tail as soon as its coin is observed again, and is at most 60 s old.
-Without the tail (Redis gone, or not followed yet) it is read again after a second.
-"""
-
-import asyncio
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,15 +11,13 @@ from ray_app.model.symbols import Asset
 from ray_app.observe.health import allowed_age, worst
 from ray_app.serve.conversion import USD, Rate, newest_rates
 from ray_app.serve.crosscheck import Checked, cross_check
-from ray_app.serve.datasets import Datasets
+from ray_app.serve.datasets import Datasets, check_licence
 from ray_app.serve.parts import Parts
 from ray_app.serve.points import Standing
 from ray_app.serve.problems import Problem
 from ray_app.serve.wire import Answer
-from ray_app.store.reading import SETTLED, Fact
+from ray_app.store.reading import NOW, Fact
 
-KEPT_SECONDS, UNTOLD_SECONDS = 60.0, 1.0  # with the event tail, and without
-MOST_KEPT = 5_000
 OLD_UPSTREAM = timedelta(hours=1)  # an upstream that repeats a price for this long does not update it
 
 
@@ -50,50 +41,22 @@ class Seen:
     coins: dict[str, str]
     facts: dict[str, Fact]
     rates: dict[str, Rate]
-    rate_age: timedelta
+    rate_source: Dataset | None
     standing: Standing
 
-
-@dataclass(slots=True)
-class Kept:
-    """An answer with how long it holds: by the monotonic clock, and by the node's (for its condition)."""
-
-    answer: Answer
-    dataset: Dataset
-    coins: frozenset[str]
-    expires: float
-    holds_until: datetime | None
+    @property
+    def rate_age(self) -> timedelta:
+        return timedelta(0) if self.rate_source is None else allowed_age(self.rate_source.declared)
 
 
 class CurrentPrices:
     def __init__(self, parts: Parts, datasets: Datasets) -> None:
         self._parts, self._datasets = parts, datasets
-        self._kept: dict[object, Kept] = {}
-        self._of_coin: dict[str, set[object]] = {}
-        self._reading: dict[object, asyncio.Task[Kept]] = {}
-        self._generation = 0
-        self.told = False  # whether somebody tells us of new observations
 
-    def kept(self, place: object, now: datetime) -> Kept | None:
-        """The answer to a question asked before, if it still holds."""
-        found = self._kept.get(place)
-        if found is None:
-            return None
-        spare = 0.0 if self.told else KEPT_SECONDS - UNTOLD_SECONDS
-        late = found.holds_until is not None and now >= found.holds_until
-        return None if late or time.monotonic() >= found.expires - spare else found
-
-    async def current(self, place: object, wanted: Wanted, standing: Standing) -> Kept:
-        """The answer as things are now; those who ask the same meanwhile share one reading."""
-        task = self._reading.get(place)
-        if task is None:
-            task = self._reading[place] = asyncio.ensure_future(self._read_and_keep(place, wanted, standing))
-            task.add_done_callback(lambda _: self._reading.pop(place, None))
-        return await asyncio.shield(task)
-
-    async def read(self, wanted: Wanted, standing: Standing) -> Kept:
-        """From the store. Raises Problem when none of the coins has a price."""
+    async def read(self, wanted: Wanted, standing: Standing, *, internal: bool) -> Answer:
+        """From the store. Raises Problem when none of the coins has a price, or the key may not have one."""
         seen = await self.look(wanted, standing)
+        check_licence(seen.dataset, internal, seen.coins.values())
         return self.tell(wanted, seen, await self.check(seen))
 
     async def look(self, wanted: Wanted, standing: Standing) -> Seen:
@@ -104,12 +67,11 @@ class CurrentPrices:
         reading = self._parts.store.reading
         facts = await reading.latest(Price, dataset.name, sorted(coins.values()), standing.point)
         rates: dict[str, Rate] = {}
-        rate_age = timedelta(0)
+        source = None
         if (facts or not wanted.one) and set(wanted.currencies) - {USD}:
             source = await self._datasets.first(ExchangeRate, at)
             rates = dict(await newest_rates(reading, source, wanted.currencies, standing.point))
-            rate_age = allowed_age(source.declared)
-        return Seen(wanted.assets, dataset, coins, facts, rates, rate_age, standing)
+        return Seen(wanted.assets, dataset, coins, facts, rates, source, standing)
 
     async def check(self, seen: Seen) -> Checked:
         """Hold them against the closes of exchanges."""
@@ -127,7 +89,7 @@ class CurrentPrices:
             )
         return _row(asset, fact, wanted, seen.rates, seen.dataset, seen.standing)
 
-    def tell(self, wanted: Wanted, seen: Seen, checked: Checked) -> Kept:
+    def tell(self, wanted: Wanted, seen: Seen, checked: Checked) -> Answer:
         """The answer about some of the coins that were looked at. Raises Problem when the one has no price."""
         dataset, rates, rate_age, standing = seen.dataset, seen.rates, seen.rate_age, seen.standing
         rows = [self.row(asset, wanted, seen) for asset in wanted.assets]
@@ -141,40 +103,15 @@ class CurrentPrices:
         changes += [change for asset in coins for change in checked.changes.get(asset, ())]
         as_of = standing.as_of(*changes, *(turn for turn in turns if turn <= standing.now))
         meta = _meta(dataset, wanted, facts, coins, rates, checked, standing, allowed, rate_age)
-        answer = Answer(
+        ahead = [turn for turn in turns if turn > standing.now]
+        source = [seen.rate_source.name] if seen.rate_source is not None else []
+        return Answer(
             payload=rows[0] if wanted.one else {"data": rows},
             meta={"as_of": as_of, "known_by": standing.known_by, **meta, "simulated": self._parts.simulated},
             observed=max((fact.values["updated_at"] for fact in facts.values()), default=None),
+            of=(dataset.name, *source, *checked.of) if standing.point == NOW else (),
+            until=min(ahead, default=None),
         )
-        fresh = any(standing.now - change < timedelta(seconds=SETTLED) for change in changes)
-        lasts = UNTOLD_SECONDS if fresh else KEPT_SECONDS
-        ahead = [turn for turn in turns if turn > standing.now]
-        return Kept(
-            answer, dataset, frozenset(coins.values()), time.monotonic() + lasts, min(ahead, default=None)
-        )
-
-    def forget(self, coins: Sequence[str] | None) -> None:
-        """Drop what is kept about these coins; None: about all."""
-        self._generation += 1
-        if coins is None:
-            self._kept.clear()
-            self._of_coin.clear()
-            return
-        for coin in coins:
-            for place in self._of_coin.pop(coin, ()):
-                self._kept.pop(place, None)
-
-    async def _read_and_keep(self, place: object, wanted: Wanted, standing: Standing) -> Kept:
-        generation = self._generation
-        found = await self.read(wanted, standing)
-        if generation != self._generation:  # something was observed while we read: perhaps this
-            found.expires = min(found.expires, time.monotonic() + UNTOLD_SECONDS)
-        if len(self._kept) >= MOST_KEPT:
-            self.forget(None)
-        self._kept[place] = found
-        for coin in found.coins:
-            self._of_coin.setdefault(coin, set()).add(place)
-        return found
 
 
 def _row(

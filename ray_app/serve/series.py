@@ -134,7 +134,7 @@ def time_of(fact: Fact, one: Series) -> datetime:
 
 @dataclass(slots=True)
 class Looked:
-    """How well some series are collected; `changes` are moments at which that became so.
+    """How well some series are collected; `changes` are moments at which that became so, `turns` when it may change.
 
     A data set without its key is not `configured`: it is named, and makes nothing worse.
     """
@@ -143,6 +143,7 @@ class Looked:
     configured: bool = True
     reasons: list[str] = field(default_factory=list)
     changes: list[datetime] = field(default_factory=list)
+    turns: list[datetime] = field(default_factory=list)
 
 
 async def looked(node: Node, dataset: Dataset, partitions: Sequence[str], at: Standing) -> Looked:
@@ -150,6 +151,7 @@ async def looked(node: Node, dataset: Dataset, partitions: Sequence[str], at: St
 
     Series whose life is over are not looked at.
     """
+    ends = [life.ranges[-1].end for p in partitions if (life := dataset.life(p)).ranges]
     partitions = [p for p in partitions if not dataset.life(p).over_by(at.now)]
     if setting := dataset.declared["not_configured"]:
         declared_at = [dataset.declared["declared_at"]]
@@ -162,6 +164,7 @@ async def looked(node: Node, dataset: Dataset, partitions: Sequence[str], at: St
     tried = await node.store.ledger.tried(dataset.name, over, partitions, at.point.as_of, outcomes)
     young = dataset.declared["declared_at"] + allowed
     out = Looked("available", changes=[dataset.declared["declared_at"]])
+    out.turns = [over.start + 3 * allowed, *(moment for moment in (young, *ends) if moment >= at.now)]
     conditions: list[str] = []
     silent: list[str] = []
     for partition in partitions:
@@ -173,6 +176,7 @@ async def looked(node: Node, dataset: Dataset, partitions: Sequence[str], at: St
         last = lines[-1]
         turn = last.received_at + allowed
         out.changes += [last.received_at, *([turn] if turn <= at.now else [])]
+        out.turns += [turn] if turn > at.now else []
         if last.outcome == "not_offered":
             out.reasons.append(f"{dataset.name}: the upstream does not offer {partition}")
             conditions.append("missing")
@@ -231,7 +235,8 @@ async def answer(
     if closed:
         meta["left_out"] = left_out((one.dataset, one.partition) for one in closed)
     observed = max((time_of(fact, one) for one, fact in rows), default=None)
-    return Answer(payload=payload(), meta=meta, observed=observed)
+    until = min((turn for one in found for turn in one.turns), default=None)
+    return Answer(payload=payload(), meta=meta, observed=observed, until=until)
 
 
 def known(fact: Fact) -> dict[str, Any]:

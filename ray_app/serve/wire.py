@@ -38,14 +38,18 @@ def dumps(value: Any) -> bytes:
 class Answer:
     """What is told. `observed` is the time of the newest observation in it; None when it has none.
 
-    It is written as a body once, when one is asked for, and `payload` is given up then: of many answers that are kept
-    only the bytes are. `after` gives the cursor behind row n of a paged answer.
+    `of` names what it is made of, in the words of `store.changes`; such an answer may be kept while none of that is
+    committed to, and before `until`, when time alone changes it. It is written as a body once, when one is asked for,
+    and `payload` is given up then: of many answers that are kept only the bytes are. `after` gives the cursor behind
+    row n of a paged answer.
     """
 
     payload: dict[str, Any]
     meta: dict[str, Any]
     observed: datetime | None = None
     after: Callable[[int], str] | None = None
+    of: tuple[str, ...] = ()
+    until: datetime | None = None
     head: bytes = field(default=b"", init=False)
     etag: bytes = field(default=b"", init=False)
 
@@ -70,6 +74,11 @@ class Answer:
         if asked and matches(asked, self.etag):
             return Sent(304, b"", self.etag)
         return Sent(200, self.body(now), self.etag)
+
+    def seal(self) -> None:
+        """Give up all but the bytes: it is kept, and may have been made of thousands of rows."""
+        self._write()
+        self.after = None
 
     def _write(self) -> None:
         if not self.head:

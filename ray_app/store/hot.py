@@ -72,18 +72,6 @@ class EventStream:
         except RedisError as error:
             raise StoreUnavailable(f"redis: {error}") from error
 
-    async def follow(self, after: int | None = None, block_ms: int = 2000) -> AsyncIterator[list[Event]]:
-        """Batches of events after a number (None: after the newest); an empty batch when none came in time.
-
-        Raises StoreUnavailable when Redis goes away.
-        """
-        last = after if after is not None else await self.newest()
-        while True:
-            events = await self.read(last, block_ms)
-            if events:
-                last = events[-1].number
-            yield events
-
     async def read(self, after: int, block_ms: int | None = None, most: int = 1000) -> list[Event]:
         """The events that Redis holds after a number; waits so long for the first. Raises StoreUnavailable."""
         try:

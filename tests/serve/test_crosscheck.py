@@ -115,7 +115,6 @@ async def test_prices_that_differ_are_degraded_and_both_are_told(node: Running):
     assert (found["condition"], found["state"], found["reasons"]) == (
         "degraded", "degraded", [f"bitcoin: {said}"],
     )  # fmt: skip
-    node.node.prices.forget(None)
     body = await node.get(f"{CURRENT}/BTC")
     assert (body["meta"]["condition"], body["meta"]["reasons"]) == ("degraded", [f"bitcoin: {said}"])
     assert (await node.get(f"{CURRENT}/ETH"))["meta"]["condition"] == "available"

@@ -1,11 +1,10 @@
-import asyncio
 import json
 from decimal import Decimal
 from fractions import Fraction
 
 import pytest
 
-from ray_app.serve.prices import UNTOLD_SECONDS
+from ray_app.serve import kept
 from tests.serve.conftest import Running, at
 
 CURRENT = "/api/v1/prices/current"
@@ -202,28 +201,18 @@ async def test_who_has_the_answer_gets_304(node: Running):
     assert other.status_code == 200
     await node.fill.prices(at(minutes=5), {"bitcoin": "101"})
     node.clock.set(at(minutes=6))
-    node.node.prices.forget(None)
     changed = await node.http.get(f"{CURRENT}/BTC", headers={"If-None-Match": tag})
     assert (changed.status_code, changed.json()["current_price"]["usd"]) == (200, 101)
 
 
-async def test_the_same_answer_read_again_has_the_same_tag(node: Running):
+async def test_the_same_answer_read_again_has_the_same_tag(node: Running, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(kept, "KEPT_SECONDS", 0.0)
     await node.fill.prices(at(), {"bitcoin": "100"})
     tags = set()
     for minute in (1, 2, 4):
         node.clock.set(at(minutes=minute))
-        node.node.prices.forget(None)
         tags.add((await node.http.get(f"{CURRENT}/BTC")).headers["etag"])
     assert len(tags) == 1
-
-
-async def test_without_redis_a_new_price_shows_within_a_second(node: Running):
-    await node.fill.prices(at(), {"bitcoin": "100"})
-    assert (await node.get(f"{CURRENT}/BTC"))["current_price"]["usd"] == 100
-    await node.fill.prices(at(minutes=5), {"bitcoin": "101"})
-    node.clock.set(at(minutes=5, seconds=3))
-    await asyncio.sleep(UNTOLD_SECONDS)  # the promise is about wall time
-    assert (await node.get(f"{CURRENT}/BTC"))["current_price"]["usd"] == 101
 
 
 async def test_parameters_nobody_knows_are_refused(node: Running):

@@ -88,9 +88,8 @@ async def test_a_store_that_is_down(start: Start, tmp_path: Any):
     for file in tmp_path.glob("node.db*"):
         file.rename(file.with_suffix(".away" + file.suffix))
     (tmp_path / "node.db").mkdir()
+    await running.store.changes.close()
     await running.store.database.engine.dispose()
-    running.node.datasets._kept = (float("-inf"), {})
-    running.node.prices.forget(None)
     answer = await running.http.get("/api/v1/prices/current/BTC")
     error = check(answer, 503, "SERVICE_UNAVAILABLE")
     assert (error["details"], answer.headers["retry-after"]) == ({"down": ["store"]}, "5")

@@ -13,7 +13,7 @@ from ray_app.model.symbols import load_registry
 from ray_app.model.timerange import TimeRange
 from ray_app.process.indicators.catalogue import CATALOGUE, OUTPUTS, compute
 from ray_app.process.indicators.grid import NUMBERS
-from ray_app.serve import computed
+from ray_app.serve import computed, kept
 from ray_app.sources import coinbase
 from tests.serve.conftest import Running, Start, at, stable
 from tests.serve.filling import DAY, HOUR, START, flat, ohlc
@@ -360,6 +360,7 @@ async def test_many_who_ask_at_once_share_one_computation(exchange: Running, mon
         await exchange.get(PATH, indicators="rsi", periods=n)
         assert len(exchange.node.computed._kept) <= 3
     monkeypatch.setattr(computed, "KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(kept, "KEPT_SECONDS", 0.0)
     done = exchange.node.computed.computed
     for n in range(3):
         await exchange.get(PATH, indicators="sma_20")

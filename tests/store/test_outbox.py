@@ -11,7 +11,6 @@ from ray_app.model.collected import Collected, Lease, Outcome
 from ray_app.model.errors import Fenced, StoreUnavailable
 from ray_app.model.timerange import TimeRange
 from ray_app.store.hot import EventStream, redis_client, stream_key
-from ray_app.store.outbox import Event
 from ray_app.store.store import Store
 from ray_app.store.tables import outbox
 from tests.servers import Redis as RedisServer
@@ -217,35 +216,20 @@ async def test_two_relays_that_catch_up_together_add_each_event_once(
     assert [number for number, _ in await in_redis(hot)] == list(range(1, 41))
 
 
-async def test_a_reader_follows_from_where_it_was(node: Open, hot: Any):
+async def test_a_reader_goes_on_from_where_it_was(node: Open, hot: Any):
     for number in range(3):
         await announce(node, number, T0 + number * MINUTE)
     await node.store.outbox.number(await lease_of(node.store, "relay", "r"))
-    await EventStream(hot, "prices").catch_up(node.store.outbox, T0)
-    following: Any = EventStream(hot, "prices").follow(after=4, block_ms=50)
+    stream = EventStream(hot, "prices")
+    await stream.catch_up(node.store.outbox, T0)
     wanted = await node.store.outbox.after("prices", 4)
-    assert await anext(following) == wanted
+    assert await stream.read(4, block_ms=50) == wanted
     assert [(e.number, e.received_at) for e in wanted] == [(5, T0 + 2 * MINUTE), (6, T0 + 2 * MINUTE)]
-    assert await anext(following) == []
+    assert await stream.read(6, block_ms=50) == []
     await announce(node, 3)
     await node.store.outbox.number(await lease_of(node.store, "relay", "r"))
-    await EventStream(hot, "prices").catch_up(node.store.outbox, T0)
-    assert [event.number for event in await anext(following)] == [7, 8]
-    await following.aclose()
-
-
-async def test_a_reader_without_a_place_gets_what_comes_next(node: Open, hot: Any):
-    await announce(node, 0)
-    await node.store.outbox.number(await lease_of(node.store, "relay", "r"))
-    await EventStream(hot, "prices").catch_up(node.store.outbox, T0)
-    following: Any = EventStream(hot, "prices").follow(block_ms=50)
-    assert await anext(following) == []
-    await announce(node, 1)
-    await node.store.outbox.number(await lease_of(node.store, "relay", "r"))
-    await EventStream(hot, "prices").catch_up(node.store.outbox, T0)
-    got: list[Event] = await anext(following)
-    assert [event.number for event in got] == [3, 4]
-    await following.aclose()
+    await stream.catch_up(node.store.outbox, T0)
+    assert [event.number for event in await stream.read(6, block_ms=50)] == [7, 8]
 
 
 async def test_a_redis_that_is_away_or_full_is_a_store_that_is_unavailable(
@@ -260,7 +244,7 @@ async def test_a_redis_that_is_away_or_full_is_a_store_that_is_unavailable(
         with pytest.raises(StoreUnavailable, match="redis"):
             await stream.catch_up(node.store.outbox, T0)
         with pytest.raises(StoreUnavailable, match="redis"):
-            await anext(stream.follow(after=0))
+            await stream.read(0)
     before = (await hot.config_get("maxmemory"))["maxmemory"]
     await hot.config_set("maxmemory", "1")
     try:

@@ -45,7 +45,7 @@ async def prices(asking: Asking, currencies: tuple[str, ...], moments: Moments, 
         one = Wanted((asset,), True, currencies, True, True)
 
         async def meta(one: Wanted = one) -> Mapping[str, Any]:
-            return asking.meta(node.prices.tell(one, seen, await checked()).answer)
+            return asking.meta(node.prices.tell(one, seen, await checked()))
 
         try:
             check_licence(seen.dataset, asking.key.internal, [seen.coins[asset.id]])

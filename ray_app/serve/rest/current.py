@@ -7,7 +7,6 @@ from pydantic import Field
 from starlette.responses import Response
 
 from ray_app.model.symbols import CURRENCIES, Asset
-from ray_app.serve.datasets import check_licence
 from ray_app.serve.door import key_of
 from ray_app.serve.node import Node
 from ray_app.serve.points import Standing
@@ -16,7 +15,7 @@ from ray_app.serve.problems import invalid
 from ray_app.serve.queries import Moments, read_query
 from ray_app.serve.rest.examples import CONVERTED, CURRENT
 from ray_app.serve.routes import get
-from ray_app.store.reading import NOW
+from ray_app.serve.wire import Answer
 
 MOST_SYMBOLS, MOST_CURRENCIES = 250, 20
 
@@ -34,39 +33,31 @@ class ManyQuery(CurrentQuery):
 
 
 def add(app: FastAPI, node: Node) -> None:
-    prices, clock = node.prices, node.clock
-
     async def current(symbol: str, request: Request) -> Response:
         scope = request.scope
-        now = clock.now()
-        place = (symbol, scope["query_string"])
-        found = prices.kept(place, now)
-        if found is None:
+        internal = key_of(scope).internal
+
+        async def read() -> Answer:
             query = read_query(CurrentQuery, request)
             standing = await node.standing(query)
             wanted = _wanted(query, (node.resolve(symbol, standing.asked),), one=True)
-            if standing.point == NOW:
-                found = await prices.current(place, wanted, standing)
-            else:
-                found = await prices.read(wanted, standing)
-            now = clock.now()
-        if found.dataset.restricted:
-            check_licence(found.dataset, key_of(scope).internal, found.coins)
-        return found.answer.response(request, now)
+            return await node.prices.read(wanted, standing, internal=internal)
+
+        answer = await node.kept.answer((scope["path"], scope["query_string"], internal), read)
+        return answer.response(request, node.clock.now())
 
     async def many(request: Request) -> Response:
-        place = request.scope["query_string"]
-        found = prices.kept(place, clock.now())
-        if found is None:
+        scope = request.scope
+        internal = key_of(scope).internal
+
+        async def read() -> Answer:
             query = read_query(ManyQuery, request)
             standing = await node.standing(query)
             wanted = _wanted(query, assets_named(node, query.symbols, standing), one=False)
-            if standing.point == NOW:
-                found = await prices.current(place, wanted, standing)
-            else:
-                found = await prices.read(wanted, standing)
-        check_licence(found.dataset, key_of(request.scope).internal, found.coins)
-        return found.answer.response(request, clock.now())
+            return await node.prices.read(wanted, standing, internal=internal)
+
+        answer = await node.kept.answer((scope["path"], scope["query_string"], internal), read)
+        return answer.response(request, node.clock.now())
 
     get(
         app,

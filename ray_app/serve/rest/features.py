@@ -12,7 +12,7 @@ from ray_app.model.symbols import Asset
 from ray_app.observe.health import worst
 from ray_app.serve.datasets import left_out
 from ray_app.serve.door import key_of
-from ray_app.serve.features import GROUPS, Shown, between, condition, latest, shown
+from ray_app.serve.features import GROUPS, Shown, between, condition, latest, shown, turn
 from ray_app.serve.node import Node
 from ray_app.serve.paging import Page, pinned
 from ray_app.serve.points import Standing
@@ -23,6 +23,8 @@ from ray_app.serve.rest.examples_features import ML_FEATURES, ML_MANY, ML_MANY_O
 from ray_app.serve.routes import get
 from ray_app.serve.series import period
 from ray_app.serve.wire import Answer
+from ray_app.store.changes import FEATURES
+from ray_app.store.reading import NOW
 from ray_app.store.vectors import Vector
 
 MOST_SYMBOLS = 250
@@ -58,11 +60,12 @@ class ManyQuery(FeaturesQuery):
 
 def add(app: FastAPI, node: Node) -> None:
     async def one(symbol: str, request: Request) -> Response:
-        query = read_query(FeaturesQuery, request)
-        internal = key_of(request.scope).internal
-        ranged = query.start is not None or query.end is not None
+        scope = request.scope
+        internal = key_of(scope).internal
 
         async def read() -> Answer:
+            query = read_query(FeaturesQuery, request)
+            ranged = query.start is not None or query.end is not None
             page = await pinned(node, request, query, query.limit)
             at = page.standing
             if query.latest_only is not None and query.latest_only is ranged:
@@ -77,9 +80,11 @@ def add(app: FastAPI, node: Node) -> None:
             [found] = await told_newest(node, [asset], what, query.format, at)
             if isinstance(found, Problem):
                 raise found
+            if at.point == NOW:
+                found.of = (FEATURES,)
             return found
 
-        made = await node.together.read((request.scope["path"], query, internal), read)
+        made = await node.kept.answer((scope["path"], scope["query_string"], internal), read)
         return made.response(request, node.clock.now())
 
     async def many(request: Request) -> Response:
@@ -195,6 +200,7 @@ def _answer(
 ) -> Answer:
     newest = max(rows, key=lambda row: row.at, default=None)
     told, turns = condition(newest, at)
+    until = turn(newest) if newest is not None and not turns else None
     if everything is not None:
         told, turns = ("available" if rows else "missing"), []
     if missing:
@@ -214,4 +220,5 @@ def _answer(
     if what.closed:
         meta["left_out"] = left_out(what.closed)
         meta["left_out_features"] = list(what.left_out)
-    return Answer(payload=payload | head, meta=meta, observed=None if newest is None else newest.at)
+    observed = None if newest is None else newest.at
+    return Answer(payload=payload | head, meta=meta, observed=observed, until=until)

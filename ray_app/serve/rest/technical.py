@@ -17,10 +17,11 @@ from ray_app.serve.wire import Answer
 
 def add(app: FastAPI, node: Node) -> None:
     async def technical(symbol: str, request: Request) -> Response:
-        query = read_query(TechnicalQuery, request)
-        internal = key_of(request.scope).internal
+        scope = request.scope
+        internal = key_of(scope).internal
 
         async def told() -> Answer:
+            query = read_query(TechnicalQuery, request)
             what = await asyncio.to_thread(asked_for, query)  # the first time it loads Polars
             at = await node.standing(query)
             asset = node.resolve(symbol, at.asked)
@@ -30,7 +31,7 @@ def add(app: FastAPI, node: Node) -> None:
             [made] = await answers(node, [found], at)
             return made
 
-        answer = await node.together.read((request.scope["path"], query, internal), told)
+        answer = await node.kept.answer((scope["path"], scope["query_string"], internal), told)
         return answer.response(request, node.clock.now())
 
     get(

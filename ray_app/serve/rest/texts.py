@@ -22,7 +22,9 @@ from ray_app.serve.sentiment import advanced_told, text_told
 from ray_app.serve.series import Series, answer, known, split
 from ray_app.serve.texts import FIRST, Kind, Texts, Wanted
 from ray_app.serve.wire import MILLISECOND, Answer
+from ray_app.store.changes import LINKS, SCORES
 from ray_app.store.newest import NewText, Place
+from ray_app.store.reading import NOW
 
 ROUTES: tuple[tuple[str, Kind, str], ...] = (
     (
@@ -58,14 +60,15 @@ def add(app: FastAPI, node: Node) -> None:
     texts = Texts(node)
 
     async def latest(kind: Kind, request: Request) -> Response:
-        query = read_query(TextsQuery, request)
-        internal = key_of(request.scope).internal
+        scope = request.scope
+        internal = key_of(scope).internal
 
         async def read() -> Answer:
+            query = read_query(TextsQuery, request)
             page = await pinned(node, request, query, query.limit)
             return await told(node, texts, kind, query, page, internal=internal)
 
-        made = await node.together.read((request.scope["path"], query, internal), read)
+        made = await node.kept.answer((scope["path"], scope["query_string"], internal), read)
         return made.response(request, node.clock.now())
 
     for path, kind, summary in ROUTES:
@@ -126,6 +129,8 @@ async def told(
         changes=[one.made_at for made in (links, scores, advanced) for one in made.values()],
     )
     made.after = lambda n: cursor(rows[n][1].place)
+    if at.point == NOW:
+        made.of = (LINKS, SCORES, *sorted({one.dataset.name for one in open_}))
     return made
 
 
