@@ -14,7 +14,7 @@ PAUSE = 0.1  # seconds between two requests of one asker
 
 @dataclass
 class Asked:
-    """What came of it. `broken`: connections that were kept open and were gone when the next request went out."""
+    """What came of it. `broken`: connections that were gone when a request went out, or ended under it."""
 
     answered: int = 0
     broken: int = 0
@@ -23,11 +23,16 @@ class Asked:
 
 
 @asynccontextmanager
-async def asking(address: str, key: str, askers: int = 4, pause: float = PAUSE) -> AsyncIterator[Asked]:
-    """Ask until the context ends; half of the askers keep their connection, half take a new one each time."""
+async def asking(
+    address: str, key: str, askers: int = 4, pause: float = PAUSE, *, cut: bool = False
+) -> AsyncIterator[Asked]:
+    """Ask until the context ends; half of the askers keep their connection, half take a new one each time.
+
+    `cut`: what takes requests is killed, so one that it held is asked once more, as clients do with what only reads.
+    """
     found = Asked()
     tasks = [
-        asyncio.create_task(_ask(address, key, found, pause, keeps=number % 2 == 0))
+        asyncio.create_task(_ask(address, key, found, pause, keeps=number % 2 == 0, cut=cut))
         for number in range(askers)
     ]
     try:
@@ -40,7 +45,7 @@ async def asking(address: str, key: str, askers: int = 4, pause: float = PAUSE) 
                 await task
 
 
-async def _ask(address: str, key: str, found: Asked, pause: float, *, keeps: bool) -> None:
+async def _ask(address: str, key: str, found: Asked, pause: float, *, keeps: bool, cut: bool) -> None:
     began = time.monotonic()
     async with _http(address, key) as kept:
         while True:
@@ -48,7 +53,7 @@ async def _ask(address: str, key: str, found: Asked, pause: float, *, keeps: boo
                 asked = time.monotonic()
                 where = f"{path} after {asked - began:.1f} s, connection {'kept' if keeps else 'new'}"
                 try:
-                    answer = await _answer(address, key, kept if keeps else None, path, found)
+                    answer = await _answer(address, key, kept if keeps else None, path, found, cut=cut)
                     if answer.status_code == 200:
                         found.answered += 1
                     else:
@@ -60,16 +65,22 @@ async def _ask(address: str, key: str, found: Asked, pause: float, *, keeps: boo
 
 
 async def _answer(
-    address: str, key: str, kept: httpx.AsyncClient | None, path: str, found: Asked
+    address: str, key: str, kept: httpx.AsyncClient | None, path: str, found: Asked, *, cut: bool
 ) -> httpx.Response:
     """A kept connection may be gone: every client library asks again then, on a new one, and so does this."""
-    if kept is not None:
-        try:
+    try:
+        if kept is not None:
             return await kept.get(path)
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            found.broken += 1
-    async with _http(address, key) as fresh:
-        return await fresh.get(path, headers={"Connection": "close"})
+        if cut:
+            return await _afresh(address, key, path)
+    except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+        found.broken += 1
+    return await _afresh(address, key, path)
+
+
+async def _afresh(address: str, key: str, path: str) -> httpx.Response:
+    async with _http(address, key) as http:
+        return await http.get(path, headers={"Connection": "close"})
 
 
 def _http(address: str, key: str) -> httpx.AsyncClient:
