@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import httpx
 
 PATHS = ("/api/v1/prices/current/BTC", "/api/v1/prices/historical/ETH?interval=1h&days=1", "/health")
+AGAIN = 10.0  # seconds for which what was cut is asked again; a Service needs some to see that a pod is dead
 PAUSE = 0.1  # seconds between two requests of one asker
 
 
@@ -28,7 +29,7 @@ async def asking(
 ) -> AsyncIterator[Asked]:
     """Ask until the context ends; half of the askers keep their connection, half take a new one each time.
 
-    `cut`: what takes requests is killed, so one that it held is asked once more, as clients do with what only reads.
+    `cut`: some of what takes requests is killed, so what was cut is asked again for some seconds, as clients do.
     """
     found = Asked()
     tasks = [
@@ -68,14 +69,16 @@ async def _answer(
     address: str, key: str, kept: httpx.AsyncClient | None, path: str, found: Asked, *, cut: bool
 ) -> httpx.Response:
     """A kept connection may be gone: every client library asks again then, on a new one, and so does this."""
-    try:
-        if kept is not None:
-            return await kept.get(path)
-        if cut:
-            return await _afresh(address, key, path)
-    except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-        found.broken += 1
-    return await _afresh(address, key, path)
+    until = time.monotonic() + (AGAIN if cut else 0.0)
+    while True:
+        try:
+            return await (_afresh(address, key, path) if kept is None else kept.get(path))
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            if kept is None and time.monotonic() >= until:
+                raise
+            found.broken += 1
+            await asyncio.sleep(0.0 if kept is not None else PAUSE)
+            kept = None
 
 
 async def _afresh(address: str, key: str, path: str) -> httpx.Response:
