@@ -125,7 +125,7 @@ class Running:
                 failed = True
                 self._note(error)
             self.begun.set()
-            self.status.next_run = self._next_run(failed)
+            self.status.next_run = self._next_run(started, failed)
             if self.status.state != "refused":
                 self.status.state = "waiting"
             await self._report()
@@ -242,11 +242,12 @@ class Running:
             return Priority.HEAL
         return Priority.LIVE if wanted.range.end > fresh_from(self.stream, now) else Priority.BACKFILL
 
-    def _next_run(self, failed: bool) -> datetime:
+    def _next_run(self, started: datetime, failed: bool) -> datetime:
+        """What fell due since the cycle `started` is due now: it looked for nothing that came later."""
         now = self.clock.now()
         if self.status.state == "refused":
             return now + REFUSED_PAUSE
-        due = next_due(self.stream, now)
+        due = next_due(self.stream, started)
         self._failed_cycles = self._failed_cycles + 1 if failed else 0
         retry = now + FIRST_RETRY * 2 ** min(self._failed_cycles - 1, 10) if failed else due
         return min(due, retry)

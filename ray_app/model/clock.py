@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+SHORTEST = 0.001  # seconds: an event loop may take less for nothing
+
 
 class Clock(Protocol):
     def now(self) -> datetime:
@@ -20,7 +22,14 @@ class Clock(Protocol):
         """Wait that many seconds of this clock."""
 
     async def sleep_until(self, moment: datetime) -> None:
-        """Wait until this clock shows `moment`; at once if it is past."""
+        """Wait until this clock shows `moment` or later; at once if it is past."""
+
+
+async def _wait_until(clock: Clock, moment: datetime) -> None:
+    """An event loop may wake us early: uvloop rounds to milliseconds, and the machine's time may be set back."""
+    await clock.sleep((moment - clock.now()).total_seconds())
+    while (left := (moment - clock.now()).total_seconds()) > 0:
+        await clock.sleep(max(left, SHORTEST))
 
 
 class SystemClock:
@@ -33,7 +42,7 @@ class SystemClock:
         await asyncio.sleep(max(0.0, seconds))
 
     async def sleep_until(self, moment: datetime) -> None:
-        await self.sleep((moment - self.now()).total_seconds())
+        await _wait_until(self, moment)
 
 
 class SimulatedClock:
@@ -67,7 +76,7 @@ class SimulatedClock:
             raise RuntimeError("this clock stands still: give it a speed or let it jump")
 
     async def sleep_until(self, moment: datetime) -> None:
-        await self.sleep((moment - self.now()).total_seconds())
+        await _wait_until(self, moment)
 
 
 class ManualClock:

@@ -6,6 +6,7 @@ last collects. A standby is healthy.
 """
 
 import asyncio
+import contextlib
 from typing import Any
 
 from ray import serve
@@ -42,12 +43,14 @@ class Supervisor:
     """Starts what collects and keeps it running. `shards`: the streams of each."""
 
     def __init__(self, opening: Opening, release: str, shards: dict[str, list[str]]) -> None:
+        self._opening, self._release = opening, release
         self._keeper = start_keeper(opening, release)
         self._collectors = {name: start_collector(opening, name, members) for name, members in shards.items()}
         self._seen: dict[str, dict[str, Any]] = {}
         self._whole = False  # whether everything of this cluster has run once
         self._watch = asyncio.create_task(self._watching())
         self._look = asyncio.create_task(self._looking())
+        self._keep = asyncio.create_task(self._keeping())
 
     async def _looking(self) -> None:
         """Beside the watch: what asks Serve's controller waits while there is none."""
@@ -55,6 +58,21 @@ class Supervisor:
         while not self._whole:
             await clock.sleep(PERIOD)
             self._whole = await asyncio.to_thread(everything_runs)
+
+    async def _keeping(self) -> None:
+        """See that there is a keeper. The one that was found at the start may have been the child of a Supervisor
+        whose node has just died: it ends when Ray notices, and Ray does not start it again."""
+        clock = SystemClock()
+        while True:
+            await clock.sleep(PERIOD)
+            try:
+                await self._keeper.ping.remote()
+            except RayActorError:
+                log.warning("the keeper is gone")
+                with contextlib.suppress(RayActorError):
+                    self._keeper = await asyncio.to_thread(start_keeper, self._opening, self._release)
+            except Exception as error:  # noqa: BLE001  # it lives, and a store is away
+                log.warning("the keeper cannot open its stores", extra={"error": str(error)[:300]})
 
     async def _watching(self) -> None:
         clock = SystemClock()
@@ -84,5 +102,6 @@ class Supervisor:
     async def __del__(self) -> None:
         self._watch.cancel()
         self._look.cancel()
+        self._keep.cancel()
         stops = [collector.stop.remote() for collector in self._collectors.values()]
         await asyncio.gather(*stops, return_exceptions=True)

@@ -2,15 +2,18 @@
 
 python -m tests.drill --only labels worker head upgrade scale
 python -m tests.drill --only upgrade --small     # with one node a cluster, without labels
+python -m tests.drill --only head --folder /tmp/d # leaves the stores and the logs there
 
 Prints a line of figures for each drill and ends with 1 where a promise broke.
 """
 
 import argparse
 import asyncio
+import contextlib
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.drill.drills import Report, collects, head, labels, worker
@@ -40,7 +43,7 @@ async def drill(only: list[str], shape: Shape, folder: Path, speed: float) -> li
                 began = time.monotonic()
                 await first.start()
                 await first.deploy()
-                it.service.target = first.port
+                await it.service.select(first.ports)
                 await collects(it)
                 _say(f"the first cluster runs and collects after {time.monotonic() - began:.0f} s")
                 if "labels" in only:
@@ -61,19 +64,31 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=DRILLS, default=list(DRILLS))
     parser.add_argument("--small", action="store_true", help="one node a cluster; for upgrade only")
     parser.add_argument("--speed", type=float, default=SPEED, help="of the simulated upstream's time")
+    parser.add_argument("--folder", type=Path, help="new, of a short path; stores and logs are left in it")
     asked = parser.parse_args()
     if asked.small and asked.only != ["upgrade"]:
         parser.error("--small is for --only upgrade: the others need nodes of their own")
     shape = small() if asked.small else whole()
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as name:  # short: the path of a socket has 107 letters at most
-        reports = asyncio.run(drill(asked.only, shape, Path(name), asked.speed))
+    with _folder(asked.folder) as folder:
+        reports = asyncio.run(drill(asked.only, shape, folder, asked.speed))
     broken = [one.name for one in reports if one.broken]
     _say(
         f"{time.monotonic() - began:.0f} s; "
         + (f"promises broke in {', '.join(broken)}" if broken else "every promise was kept")
     )
     return 1 if broken else 0
+
+
+@contextlib.contextmanager
+def _folder(kept: Path | None) -> Iterator[Path]:
+    """Short: the path of a socket has 107 letters at most."""
+    if kept is not None:
+        kept.mkdir()
+        yield kept
+        return
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
 
 
 def _say(line: str) -> None:

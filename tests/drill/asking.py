@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 import httpx
 
 PATHS = ("/api/v1/prices/current/BTC", "/api/v1/prices/historical/ETH?interval=1h&days=1", "/health")
+AGAIN = 10.0  # seconds for which what was cut is asked again; a Service needs some to see that a pod is dead
 PAUSE = 0.1  # seconds between two requests of one asker
 
 
 @dataclass
 class Asked:
-    """What came of it. `broken`: connections that were kept open and were gone when the next request went out."""
+    """What came of it. `broken`: connections that were gone when a request went out, or ended under it."""
 
     answered: int = 0
     broken: int = 0
@@ -23,11 +24,16 @@ class Asked:
 
 
 @asynccontextmanager
-async def asking(address: str, key: str, askers: int = 4, pause: float = PAUSE) -> AsyncIterator[Asked]:
-    """Ask until the context ends; half of the askers keep their connection, half take a new one each time."""
+async def asking(
+    address: str, key: str, askers: int = 4, pause: float = PAUSE, *, cut: bool = False
+) -> AsyncIterator[Asked]:
+    """Ask until the context ends; half of the askers keep their connection, half take a new one each time.
+
+    `cut`: some of what takes requests is killed, so what was cut is asked again for some seconds, as clients do.
+    """
     found = Asked()
     tasks = [
-        asyncio.create_task(_ask(address, key, found, pause, keeps=number % 2 == 0))
+        asyncio.create_task(_ask(address, key, found, pause, keeps=number % 2 == 0, cut=cut))
         for number in range(askers)
     ]
     try:
@@ -40,7 +46,7 @@ async def asking(address: str, key: str, askers: int = 4, pause: float = PAUSE) 
                 await task
 
 
-async def _ask(address: str, key: str, found: Asked, pause: float, *, keeps: bool) -> None:
+async def _ask(address: str, key: str, found: Asked, pause: float, *, keeps: bool, cut: bool) -> None:
     began = time.monotonic()
     async with _http(address, key) as kept:
         while True:
@@ -48,7 +54,7 @@ async def _ask(address: str, key: str, found: Asked, pause: float, *, keeps: boo
                 asked = time.monotonic()
                 where = f"{path} after {asked - began:.1f} s, connection {'kept' if keeps else 'new'}"
                 try:
-                    answer = await _answer(address, key, kept if keeps else None, path, found)
+                    answer = await _answer(address, key, kept if keeps else None, path, found, cut=cut)
                     if answer.status_code == 200:
                         found.answered += 1
                     else:
@@ -60,16 +66,24 @@ async def _ask(address: str, key: str, found: Asked, pause: float, *, keeps: boo
 
 
 async def _answer(
-    address: str, key: str, kept: httpx.AsyncClient | None, path: str, found: Asked
+    address: str, key: str, kept: httpx.AsyncClient | None, path: str, found: Asked, *, cut: bool
 ) -> httpx.Response:
     """A kept connection may be gone: every client library asks again then, on a new one, and so does this."""
-    if kept is not None:
+    until = time.monotonic() + (AGAIN if cut else 0.0)
+    while True:
         try:
-            return await kept.get(path)
+            return await (_afresh(address, key, path) if kept is None else kept.get(path))
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            if kept is None and time.monotonic() >= until:
+                raise
             found.broken += 1
-    async with _http(address, key) as fresh:
-        return await fresh.get(path, headers={"Connection": "close"})
+            await asyncio.sleep(0.0 if kept is not None else PAUSE)
+            kept = None
+
+
+async def _afresh(address: str, key: str, path: str) -> httpx.Response:
+    async with _http(address, key) as http:
+        return await http.get(path, headers={"Connection": "close"})
 
 
 def _http(address: str, key: str) -> httpx.AsyncClient:

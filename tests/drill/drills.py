@@ -4,12 +4,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from ray_app.collect.planner import on_offer, plan
 from ray_app.model.records import Price
 from tests.drill import manifest
 from tests.drill.asking import Asked, asking
+from tests.drill.pressing import pressing
 from tests.drill.proof import proof
 from tests.drill.world import Cluster, World
 
@@ -49,29 +51,32 @@ async def labels(cluster: Cluster) -> Report:
 
 async def worker(world: World, cluster: Cluster) -> Report:
     """The node of the pool `collect` ends, and another one comes."""
-    await collects(world)
-    before = await owner(world)
-    began = time.monotonic()
-    killed = await cluster.order("kill", pool="collect")
-    await cluster.order("add", pool="collect")
+    await polled(world)
+    before, then = await owner(world), world.node.clock.now()
 
     async def taken() -> bool:
         return await owner(world) not in (before, "")
 
-    await until(taken)
-    back = time.monotonic() - began
-    await collects(world)
-    await cluster.order("running")
-    found = await proof(world)
-    figures = f"{killed} processes killed; collecting again after {back:.0f} s; {found}"
-    return Report("worker death", figures, [*found.broken, *(await labels(cluster)).broken])
+    async with pressing(world), asking(world.service.address, world.key, cut=True) as asked:
+        began = time.monotonic()
+        killed = await cluster.order("kill", pool="collect")
+        await cluster.order("add", pool="collect")
+        await until(taken)
+        back = time.monotonic() - began
+        await collects(world)
+        await cluster.order("running")
+    found = await proof(world, then)
+    figures = f"{killed} processes killed; collecting again after {back:.0f} s; {rest(asked)}; {found}"
+    broken = [*found.broken, *unanswered(asked), *(await labels(cluster)).broken]
+    return Report("worker death", figures, broken)
 
 
 async def head(world: World, cluster: Cluster) -> Report:
     """The head ends, with its state in Redis; another one comes."""
-    await collects(world)
-    before, since = await owner(world), await newest(world)
-    async with asking(world.service.address, world.key) as asked:
+    await polled(world)
+    before, since, there = await owner(world), await newest(world), await _actors(cluster)
+    then = world.node.clock.now()
+    async with pressing(world), asking(world.service.address, world.key) as asked:
         began = time.monotonic()
         killed = await cluster.order("kill", pool="head")
         await asyncio.sleep(HEADLESS)
@@ -79,30 +84,39 @@ async def head(world: World, cluster: Cluster) -> Report:
         await cluster.order("new_head")
         statuses = await cluster.order("running")
         back = time.monotonic() - began
-        await collects(world, since)
-    found = await proof(world)
+        await collects(world, since)  # what was collected without a head
+        await collects(world)
+    found = await proof(world, then)
     broken = [*found.broken, *unanswered(asked)]
     if set(statuses.values()) != {"RUNNING"}:
         broken.append(f"the new head has {statuses}")
     if without == 0:
         broken.append("nothing was answered without a head")
+    if gone := there - await _actors(cluster):
+        broken.append(f"ended with the head: {', '.join(sorted(gone))}")
     kept = "the same collector" if await owner(world) == before else "another collector"
     figures = (
         f"{killed} processes killed; {without} requests answered before a new head came; "
-        f"all runs again after {back:.0f} s; {kept}; {rest(asked)}; {found}"
+        f"all runs again after {back:.0f} s; {len(there)} actors of other nodes lived on; {kept}; "
+        f"{rest(asked)}; {found}"
     )
     return Report("head death", figures, broken)
 
 
 def rest(asked: Asked) -> str:
     return (
-        f"REST {asked.answered} answered, {len(asked.failed)} failed, {asked.broken} kept connections were gone, "
+        f"REST {asked.answered} answered, {len(asked.failed)} failed, {asked.broken} connections were gone, "
         f"slowest {asked.slowest:.1f} s"
     )
 
 
 def unanswered(asked: Asked) -> list[str]:
     return [f"no answer: {one}" for one in asked.failed[:10]]
+
+
+async def _actors(cluster: Cluster) -> set[str]:
+    """Those that the end of the head is not to touch."""
+    return {one for one, pool in await cluster.order("where") if pool != "head"}
 
 
 async def owner(world: World) -> str:
@@ -124,6 +138,27 @@ async def collects(world: World, since: datetime | None = None) -> None:
         return now is not None and (since is None or now > since)
 
     await until(newer)
+
+
+async def polled(world: World) -> None:
+    """Wait until the present interval of everything that an upstream tells only now is stored.
+
+    Six times the speed makes a slot of five minutes one of 50 s, and a node takes as long as ever to come back. What
+    dies between two polls of a slot would lose what it had not asked for, which at the usual speed it has minutes for.
+    """
+    present = [(assigned.source.name, one) for assigned, one in world.node.streams() if one.offers is None]
+
+    async def all_of_it() -> bool:
+        now = world.node.clock.now()
+        for source, stream in present:
+            slot = on_offer(stream, now, timedelta(0))
+            assert slot is not None
+            done = await world.node.store.ledger.coverage(f"{source}.{stream.name}", slot)
+            if any(plan(stream, world.node.partitions(stream), slot, done, lives=world.node.lives(stream))):
+                return False
+        return True
+
+    await until(all_of_it)
 
 
 async def until(true: Callable[[], Awaitable[Any]], seconds: float = WITHIN) -> Any:

@@ -32,14 +32,23 @@ AGENTS = {  # arguments of a node, and what the files are called
 
 
 class Played:
-    """The cluster. `pools`: the labels of each kind of node."""
+    """The cluster. `pools`: the labels of each kind of node; `ports`: where some of them take requests."""
 
-    def __init__(self, temporary: str, gcs_port: int, redis_password: str, pools: dict[str, dict[str, str]]):
+    def __init__(
+        self,
+        temporary: str,
+        gcs_port: int,
+        redis_address: str,
+        redis_password: str,
+        pools: dict[str, dict[str, str]],
+        ports: dict[str, int],
+    ):
         from ray.cluster_utils import Cluster
 
-        self._pools, self._nodes = pools, dict[str, Any]()
+        self._pools, self._proxies, self._nodes = pools, ports, dict[str, Any]()
         self._temporary, self._session = Path(temporary), f"session_{Path(temporary).name}_{os.getpid()}"
-        self._own = NODE | {"temp_dir": temporary}
+        # Where a session is named, a node looks into no variable for the store of the state.
+        self._own = NODE | {"temp_dir": temporary, "redis_address": redis_address}
         if redis_password:
             self._own |= {"redis_password": redis_password}
         alone = len(pools) == 1  # then the work is done on it, too
@@ -82,9 +91,10 @@ class Played:
 
     def add(self, pool: str) -> None:
         """A node of a pool, as the operator makes a pod for one that is gone."""
-        self._nodes[pool] = self.cluster.add_node(
-            **self._own, **self._ports(), num_cpus=4, labels=self._pools[pool]
-        )
+        own = self._own | self._ports()
+        if pool in self._proxies:
+            own["env_vars"]["RAY_SERVE_WORKER_PROXY_HTTP_PORT"] = str(self._proxies[pool])
+        self._nodes[pool] = self.cluster.add_node(**own, num_cpus=4, labels=self._pools[pool])
 
     def kill(self, pool: str) -> int:
         """SIGKILL every process of a node at once, as its machine's end would; how many there were."""

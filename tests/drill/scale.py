@@ -18,7 +18,7 @@ async def scale(world: World, release: str) -> Report:
     async with world.cluster(release, manifest.growing(SCALING)) as cluster:
         await cluster.start()
         await cluster.deploy()
-        address = f"127.0.0.1:{cluster.port}"
+        address = f"127.0.0.1:{cluster.head_port}"
         if await newest(world) is None:
             await collects(world)
         before = await cluster.order("replicas", deployment="Gateway")

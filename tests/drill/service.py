@@ -1,4 +1,4 @@
-"""The address that clients know, as a Service of Kubernetes: a new connection goes to the cluster that is in service.
+"""The address that clients know, as a Service of Kubernetes: new connections go to pods in service that are ready.
 
 KubeRay switches by giving the Service another selector. Connections that are open stay where they are, as they do with
 kube-proxy, until the pods at their end are gone.
@@ -6,18 +6,25 @@ kube-proxy, until the pods at their end are gone.
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
+
+import httpx
 
 from tests.server_process import free_port
 
+PROBED = 1.0  # seconds from probe to probe; 5 in KubeRay
+
 
 class Service:
-    """A forwarder of connections on 127.0.0.1. `target` is the port of the cluster in service."""
+    """A forwarder of connections on 127.0.0.1, by turns to the ports of the selected cluster that are ready."""
 
     def __init__(self) -> None:
         self.port = free_port()
-        self.target = 0
         self._server: asyncio.Server | None = None
         self._open = set[asyncio.Task[None]]()
+        self._selected: Sequence[int] = ()
+        self._ready: list[int] = []
+        self._probing: asyncio.Task[None] | None = None
 
     @property
     def address(self) -> str:
@@ -25,8 +32,21 @@ class Service:
 
     async def open(self) -> None:
         self._server = await asyncio.start_server(self._forward, "127.0.0.1", self.port)
+        self._probing = asyncio.create_task(self._probe())
+
+    async def select(self, ports: Sequence[int]) -> None:
+        """From now on new connections go to those of these ports that are ready."""
+        self._selected = ports
+        self._ready = [one for one in ports if await healthy(one)]
+
+    async def _probe(self) -> None:
+        while True:
+            await asyncio.sleep(PROBED)
+            await self.select(self._selected)
 
     async def close(self) -> None:
+        if self._probing is not None:
+            self._probing.cancel()
         if self._server is not None:
             self._server.close()
         for task in self._open:
@@ -38,9 +58,11 @@ class Service:
         assert task is not None
         self._open.add(task)
         try:
-            there, back = await asyncio.open_connection("127.0.0.1", self.target)
-        except OSError:
-            writer.transport.abort()  # nobody listens there: the client sees a reset
+            to = self._ready[0]
+            self._ready = [*self._ready[1:], to]
+            there, back = await asyncio.open_connection("127.0.0.1", to)
+        except (OSError, IndexError):
+            writer.transport.abort()  # nobody listens there, or nobody is ready: the client sees a reset
             self._open.discard(task)
             return
         try:
@@ -54,6 +76,14 @@ class Service:
                 with contextlib.suppress(Exception):
                     end.close()
             self._open.discard(task)
+
+
+async def healthy(port: int) -> bool:
+    """What the kubelet's probe asks of a pod."""
+    with contextlib.suppress(httpx.HTTPError):
+        async with httpx.AsyncClient(timeout=5) as http:
+            return (await http.get(f"http://127.0.0.1:{port}/-/healthz")).status_code == 200
+    return False
 
 
 async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from tests.drill.asking import asking
 from tests.drill.drills import Report, collects, owner, rest, unanswered, until
+from tests.drill.pressing import pressing
 from tests.drill.proof import proof
 from tests.drill.world import Cluster, World
 from tests.kills.clients import Reader
@@ -32,13 +33,13 @@ async def upgrade(world: World, old: Cluster, release: str) -> Report:
 
 
 async def _played(world: World, old: Cluster, new: Cluster, readers: list[Reader]) -> Report:
-    store, before = world.node.store, await owner(world)
-    async with asking(world.service.address, world.key) as asked:
+    store, before, then = world.node.store, await owner(world), world.node.clock.now()
+    async with pressing(world), asking(world.service.address, world.key) as asked:
         began = time.monotonic()
         await new.start()
         await new.deploy()
         healthy = time.monotonic() - began
-        world.service.target = new.port
+        await world.service.select(new.ports)
         switched = time.monotonic()
 
         async def handed_over() -> bool:
@@ -58,7 +59,7 @@ async def _played(world: World, old: Cluster, new: Cluster, readers: list[Reader
     last = await store.outbox.newest("prices")
     await until(_all(readers, lambda one: (one.place or 0) >= last))
     truth = await truth_of(store)
-    found = await proof(world)
+    found = await proof(world, then)
     broken = [*found.broken, *unanswered(asked)]
     for one in readers:
         broken += [f"a stream: {line}" for line in wrong(one, truth, last)]

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
-
 from ray_app.app import open_with
 from ray_app.commands.up import RAY_ENVIRONMENT
 from ray_app.model.clock import SystemClock
@@ -25,22 +23,23 @@ from ray_app.store.keys import SCOPES
 from tests.drill import manifest
 from tests.drill.manifest import Shape
 from tests.drill.played import ANSWER
-from tests.drill.service import Service
+from tests.drill.service import Service, healthy
 from tests.server_process import free_port
 from tests.servers import MariaDB, Redis
 
-PLAN = "paid"
+PLAN = "keyless"  # a quota of 5 calls a minute
 STOP_WITHIN = 120.0  # seconds
 READY_WITHIN = 300.0
 
 
 class Cluster:
-    """One played cluster, from outside: orders to its process. `port` is where its workers take requests."""
+    """One played cluster, from outside: orders to its process. `ports` is where its pods take requests."""
 
     def __init__(self, world: "World", release: str, shape: Shape) -> None:
         self.release, self.shape = release, shape
         self.head_port = free_port()
-        self.port = free_port() if shape.everywhere else self.head_port
+        workers = {pool: free_port() for pool in shape.pools if pool != "head"} if shape.everywhere else {}
+        self._workers, self.ports = workers, list(workers.values()) or [self.head_port]
         self.folder = world.folder / f"ray-{release}"
         self.folder.mkdir()
         (world.folder / "ray").mkdir(exist_ok=True)
@@ -58,8 +57,6 @@ class Cluster:
             "RAY_worker_niceness": "0",
             "RAY_agent_register_timeout_ms": "180000",
             "RAY_worker_register_timeout_seconds": "180",
-            "RAY_SERVE_WORKER_PROXY_HTTP_PORT": str(self.port),
-            "SERVE_SOCKET_REUSE_PORT_ENABLED": "1",
             "RAY_REDIS_ADDRESS": f"127.0.0.1:{self._redis.port}",
             "RAY_external_storage_namespace": release,  # KubeRay takes the cluster's own id
         }
@@ -78,8 +75,10 @@ class Cluster:
             "start",
             temporary=str(self.folder),
             gcs_port=free_port(),
+            redis_address=f"127.0.0.1:{self._redis.port}",
             redis_password=self._redis.password or "",
             pools=self.shape.pools,
+            ports=self._workers,
         )
 
     async def deploy(self) -> None:
@@ -90,13 +89,11 @@ class Cluster:
         await self._ready()
 
     async def _ready(self) -> None:
-        """Wait for what the kubelet's probe asks of a pod before the Service sends it anything."""
-        async with asyncio.timeout(READY_WITHIN), httpx.AsyncClient(timeout=5) as http:
-            while True:
-                with contextlib.suppress(httpx.HTTPError):
-                    if (await http.get(f"http://127.0.0.1:{self.port}/-/healthz")).status_code == 200:
-                        return
-                await asyncio.sleep(0.2)
+        """Wait until the Service may send something to every pod."""
+        async with asyncio.timeout(READY_WITHIN):
+            for port in self.ports:
+                while not await healthy(port):  # noqa: ASYNC110  # it is in another process
+                    await asyncio.sleep(0.2)
 
     async def order(self, do: str, **arguments: Any) -> Any:
         """Have something done; what came of it. Raises RuntimeError with the cluster's own words."""

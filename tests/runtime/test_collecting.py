@@ -1,6 +1,7 @@
 """The collecting half on a real Ray: keepers, collectors and their supervisor, killed and back."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from ray.exceptions import RayActorError
 from sqlalchemy import select
 
 from ray_app.app import open_with
@@ -173,4 +175,42 @@ async def test_a_killed_keeper_is_found_again_and_its_chunk_stays_spent(
         async with httpx.AsyncClient(base_url=settings.upstreams) as http:
             assert (await http.get("/sim/ledger")).status_code == 200
     finally:
+        await node.close()
+
+
+async def test_a_keeper_that_ends_with_its_former_owner_is_followed_by_another(
+    ray_session: Any, simulate: Any, settings_for: Any
+) -> None:
+    """The Supervisor of a node that came for a dead one finds the keeper of the one before, for a moment."""
+    from ray import serve
+
+    from ray_app.runtime.keeper import keeper_name, start_keeper
+    from ray_app.runtime.opening import NAMESPACE
+    from ray_app.runtime.supervisor import Supervisor
+
+    settings = settings_for(simulate("--coins", "90"), release="owned")
+    opening = partial(open_with, settings)
+
+    class Former:
+        def start(self) -> None:
+            self.keeper = start_keeper(opening, settings.release)
+
+    former = ray_session.remote(Former).options(num_cpus=0).remote()
+    await former.start.remote()
+    node, found = await opened(settings), ray_session.get_actor(keeper_name("owned"), namespace=NAMESPACE)
+    await found.ping.remote()
+    deployment: Any = Supervisor
+    serve.run(deployment.bind(opening, settings.release, {}), name="owned", route_prefix=None)
+    try:
+        ray_session.kill(former)
+
+        async def another() -> bool:
+            with contextlib.suppress(ValueError, RayActorError):
+                keeper = ray_session.get_actor(keeper_name("owned"), namespace=NAMESPACE)
+                return keeper != found and bool(await keeper.ping.remote())
+            return False
+
+        await until(another, 60)
+    finally:
+        await asyncio.to_thread(serve.delete, "owned")
         await node.close()
