@@ -50,8 +50,11 @@ def bare() -> Starlette:
             sockets.pop(socket, None)
 
     async def tell() -> None:
-        redis = redis_client(Settings.read().redis_url)
-        async for events in EventStream(redis, "prices").follow(block_ms=1000):
+        stream = EventStream(redis_client(Settings.read().redis_url), "prices")
+        last = await stream.newest()
+        while True:
+            events = await stream.read(last, block_ms=1000)
+            last = events[-1].number if events else last
             texts = [
                 json.dumps(
                     {"type": "price_update", "cursor": one.number, **one.record}, separators=(",", ":")
