@@ -134,11 +134,14 @@ async def test_asking_opens_nothing_and_begins_nothing(node: Open, monkeypatch: 
         assert await node.store.changes.look() is first
 
 
-async def test_a_connection_that_ended_is_opened_again(node: Open):
+async def test_a_connection_that_ended_is_opened_again(node: Open, monkeypatch: pytest.MonkeyPatch):
     first = await node.store.changes.look()
     driver = node.store.changes._total._driver
     await (driver.close() if node.store.database.is_sqlite else driver.ensure_closed())
     assert await node.store.changes.look() is first
+    with monkeypatch.context() as patched:
+        patched.setattr(node.store.database, "read", None)
+        assert await node.store.changes.look() is first, "by the driver again"
     await node.commit(polled(0))
     assert (await node.store.changes.look()).numbers == {STREAM: 1}
     asked = asyncio.create_task(node.store.changes.look())
