@@ -61,6 +61,11 @@ class SimulatedClock:
         self._speed, self._advance = speed, advance
         self._set(reading)
 
+    @property
+    def runs(self) -> bool:
+        """Whether it moves by itself."""
+        return self._advance is None and self._speed > 0
+
     def _set(self, reading: datetime) -> None:
         self._reading, self._anchor = reading, time.monotonic()
 
