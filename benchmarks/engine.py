@@ -9,6 +9,7 @@ import os
 import random
 from typing import Any
 
+import gevent
 from locust import FastHttpUser, constant_throughput, events, task
 
 # route -> how often among the others, and the paths to ask; of GraphQL the symbols
@@ -23,7 +24,9 @@ MOST = int(os.environ["LOAD_MOST"])  # answers after which it is enough; 0: only
 def _enough(environment: Any, **_: Any) -> None:
     def count(**_: Any) -> None:
         if MOST and environment.stats.total.num_requests >= MOST:
-            environment.runner.quit()
+            environment.events.request.remove_listener(count)
+            # By another greenlet: it waits for the users to end, and one of them is counting here.
+            gevent.spawn(environment.runner.quit)
 
     environment.events.request.add_listener(count)
 
