@@ -30,6 +30,15 @@ def pools() -> dict[str, dict[str, str]]:
     return {"head": cluster["headGroupSpec"]["labels"], **groups}
 
 
+def cpus() -> dict[str, float]:
+    """Of each such pod, as Ray counts them."""
+    groups = RAYSERVICE["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    asked = {
+        one["groupName"]: one["template"]["spec"]["containers"][0]["resources"]["requests"] for one in groups
+    }
+    return {"head": 0.0, **{name: float(requests["cpu"]) for name, requests in asked.items()}}
+
+
 def asked_for() -> dict[str, str]:
     """The pool that each deployment asks for by its label selector, and so what it starts itself."""
     deployments = [one for app in applications()["applications"] for one in app["deployments"]]
@@ -52,6 +61,7 @@ class Shape:
 
     write: Callable[[Path], Path]
     pools: Mapping[str, Mapping[str, str]]
+    cpus: Mapping[str, float]
     haproxy: bool = False
     everywhere: bool = True  # requests are taken on each worker; else on the head
     sockets: bool = True  # whether streams are also read over WebSockets
@@ -59,17 +69,17 @@ class Shape:
 
 def whole() -> Shape:
     """All applications in all pools, one replica of each."""
-    return Shape(_whole, pools())
+    return Shape(_whole, pools(), cpus())
 
 
 def growing(scaling: Mapping[str, Any]) -> Shape:
     """Collection and a gateway behind one HAProxy, that grows from 2 to 6 at less than in the manifests."""
-    return Shape(partial(_growing, scaling), pools(), haproxy=True, everywhere=False)
+    return Shape(partial(_growing, scaling), pools(), cpus(), haproxy=True, everywhere=False)
 
 
 def small() -> Shape:
     """One node without labels, as a laptop: collection, the gateway and server-sent events."""
-    return Shape(_small, {"head": {}}, everywhere=False, sockets=False)
+    return Shape(_small, {"head": {}}, {"head": 2.0}, everywhere=False, sockets=False)
 
 
 def _whole(folder: Path) -> Path:

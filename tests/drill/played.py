@@ -32,7 +32,7 @@ AGENTS = {  # arguments of a node, and what the files are called
 
 
 class Played:
-    """The cluster. `pools`: the labels of each kind of node; `ports`: where some of them take requests."""
+    """The cluster. `pools`, `cpus`: labels and CPUs of each kind of node; `ports`: where some of them take requests."""
 
     def __init__(
         self,
@@ -41,19 +41,20 @@ class Played:
         redis_address: str,
         redis_password: str,
         pools: dict[str, dict[str, str]],
+        cpus: dict[str, float],
         ports: dict[str, int],
     ):
         from ray.cluster_utils import Cluster
 
-        self._pools, self._proxies, self._nodes = pools, ports, dict[str, Any]()
+        self._pools, self._cpus, self._proxies = pools, cpus, ports
+        self._nodes = dict[str, Any]()
         self._temporary, self._session = Path(temporary), f"session_{Path(temporary).name}_{os.getpid()}"
         # Where a session is named, a node looks into no variable for the store of the state.
         self._own = NODE | {"temp_dir": temporary, "redis_address": redis_address}
         if redis_password:
             self._own |= {"redis_password": redis_password}
-        alone = len(pools) == 1  # then the work is done on it, too
         self._head: dict[str, Any] = {
-            "num_cpus": 4 if alone else 0,
+            "num_cpus": cpus["head"],
             "labels": pools["head"],
             "dashboard_port": 0,
         }
@@ -94,7 +95,7 @@ class Played:
         own = self._own | self._ports()
         if pool in self._proxies:
             own["env_vars"]["RAY_SERVE_WORKER_PROXY_HTTP_PORT"] = str(self._proxies[pool])
-        self._nodes[pool] = self.cluster.add_node(**own, num_cpus=4, labels=self._pools[pool])
+        self._nodes[pool] = self.cluster.add_node(**own, num_cpus=self._cpus[pool], labels=self._pools[pool])
 
     def kill(self, pool: str) -> int:
         """SIGKILL every process of a node at once, as its machine's end would; how many there were."""

@@ -78,6 +78,7 @@ class Cluster:
             redis_address=f"127.0.0.1:{self._redis.port}",
             redis_password=self._redis.password or "",
             pools=self.shape.pools,
+            cpus=self.shape.cpus,
             ports=self._workers,
         )
 
