@@ -5,15 +5,14 @@ In one process and without a network, in turns: by the clock and, since the mach
 
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import httpx
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from benchmarks import api_data
 from benchmarks.figures import Figure, at_most, exactly
@@ -27,6 +26,7 @@ from ray_app.sources import coingecko, rss
 from ray_app.store.keys import SCOPES
 from ray_app.store.store import Store
 from ray_app.store.tables import FACTS, series
+from tests.serve.statements import statements
 
 ROUNDS = 7
 PAID = next(one for one in coingecko.SOURCE.plans if one.name == "paid")
@@ -138,26 +138,9 @@ async def _statements(store: Store, http: httpx.AsyncClient, registry: Any) -> i
     body = {"query": GRAPHQL, "variables": {"symbols": symbols}}
     for _ in range(2):
         (await http.post("/graphql", json=body)).raise_for_status()
-    with sent(store) as statements:
+    with statements(store) as sent:
         (await http.post("/graphql", json=body)).raise_for_status()
-    return len(statements)
-
-
-@contextmanager
-def sent(store: Store) -> Iterator[list[str]]:
-    """What goes to the database; not what the door asks about keys."""
-    found: list[str] = []
-
-    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:  # noqa: ARG001 - SQLAlchemy's form
-        if not statement.startswith(("PRAGMA", "BEGIN")) and "api_keys" not in statement:
-            found.append(statement)
-
-    engine = store.database.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield found
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
+    return len(sent)
 
 
 def figures(measured: dict[str, Any]) -> list[Figure]:

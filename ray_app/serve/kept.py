@@ -7,10 +7,12 @@ an answer is as fresh as if it had been read. Between commits the passing of tim
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from ray_app.model.clock import Clock
 from ray_app.model.errors import StoreUnavailable
 from ray_app.serve.datasets import Datasets
+from ray_app.serve.door import key_of
 from ray_app.serve.together import Together
 from ray_app.serve.wire import Answer
 from ray_app.store.changes import CATALOG, Changes, Seen
@@ -19,6 +21,11 @@ KEPT_SECONDS = 60.0
 MOST_KEPT = 5_000
 MOST_BYTES = 64 * 2**20  # of bodies
 Place = tuple[str, bytes, bool]  # the path, the query string, whether the key is internal
+
+
+def place_of(scope: Any) -> Place:
+    """Where the answer to a request that came in through the door is kept."""
+    return scope["path"], scope["query_string"], key_of(scope).internal
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 python -m tests.drill --only labels worker head upgrade scale
 python -m tests.drill --only upgrade --small     # with one node a cluster, without labels
-python -m tests.drill --only head --folder /tmp/d # leaves the stores and the logs there
+python -m tests.drill --only head --folder FOLDER      # leaves the stores and the logs there
 
 Prints a line of figures for each drill and ends with 1 where a promise broke.
 """

@@ -1,11 +1,8 @@
 """A node with something behind each hot route, and the commits that change their answers."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
-
-from sqlalchemy import event
 
 from ray_app.model.texts import Article, Post
 from ray_app.model.timerange import TimeRange
@@ -130,20 +127,3 @@ CHANGES: dict[str, tuple[Commit, set[str]]] = {  # with the routes whose answers
     "a post wiped": (wiped, {SOCIAL}),
     "what is declared": (declared_otherwise, {PRICE, PRICES, TECHNICAL, NEWS, SOCIAL}),
 }
-
-
-@contextmanager
-def statements(node: Running) -> Iterator[list[str]]:
-    """What goes to the store, without what the door asks about keys."""
-    found: list[str] = []
-
-    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        if not statement.startswith(("PRAGMA", "BEGIN")) and "api_keys" not in statement:
-            found.append(statement)
-
-    engine = node.store.database.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield found
-    finally:
-        event.remove(engine, "before_cursor_execute", note)

@@ -20,12 +20,12 @@ from tests.serve.hot import (
     SOCIAL,
     VECTOR,
     filled,
-    statements,
     taken_back,
     told_and_linked,
     wiped,
 )
 from tests.serve.sources import had
+from tests.serve.statements import statements
 from tests.serve.test_crosscheck import TRADED
 from tests.serve.test_texts import article
 
@@ -74,7 +74,7 @@ def held(node: Running) -> Kept:
 async def test_a_question_asked_again_reads_nothing(node: Running, path: str):
     first = await node.http.get(path)
     node.clock.set(NOW + timedelta(seconds=7))
-    with statements(node) as sent:
+    with statements(node.store) as sent:
         again = await node.http.get(path)
         unchanged = await node.http.get(path, headers={"If-None-Match": first.headers["etag"]})
     assert sent == [], "the numbers of commits alone were asked for, by the driver itself"
@@ -228,7 +228,7 @@ async def test_what_is_kept_is_bounded(node: Running, monkeypatch: pytest.Monkey
     monkeypatch.setattr(kept, "MOST_KEPT", 20)
     for number in range(50):
         await ask(node, f"/api/v1/prices/current/BTC?vs_currencies=usd{',usd' * number}")
-        with statements(node) as sent:
+        with statements(node.store) as sent:
             await ask(node, PRICE)
         assert len(held(node)._held) <= 20
         assert (sent == []) is (number > 0), "what is asked for often stays"
@@ -248,16 +248,16 @@ async def test_what_is_kept_is_bounded(node: Running, monkeypatch: pytest.Monkey
 async def test_answers_are_read_again_after_a_minute(node: Running, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(kept, "KEPT_SECONDS", 0.0)
     await ask(node, PRICE)
-    with statements(node) as sent:
+    with statements(node.store) as sent:
         await ask(node, PRICE)
     assert len(sent) > 1
 
 
 async def test_many_who_ask_at_once_are_answered_by_one_reading(node: Running):
-    with statements(node) as alone:
+    with statements(node.store) as alone:
         one = await read_anew(node, VECTOR)
     node.node.kept._held.clear()
-    with statements(node) as together:
+    with statements(node.store) as together:
         found = await asyncio.gather(*(ask(node, VECTOR) for _ in range(50)))
     assert set(found) == {one}
     assert len(together) <= len(alone) + 1

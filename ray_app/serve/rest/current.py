@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from ray_app.model.symbols import CURRENCIES, Asset
 from ray_app.serve.door import key_of
+from ray_app.serve.kept import place_of
 from ray_app.serve.node import Node
 from ray_app.serve.points import Standing
 from ray_app.serve.prices import Wanted
@@ -34,8 +35,7 @@ class ManyQuery(CurrentQuery):
 
 def add(app: FastAPI, node: Node) -> None:
     async def current(symbol: str, request: Request) -> Response:
-        scope = request.scope
-        internal = key_of(scope).internal
+        internal = key_of(request.scope).internal
 
         async def read() -> Answer:
             query = read_query(CurrentQuery, request)
@@ -43,12 +43,11 @@ def add(app: FastAPI, node: Node) -> None:
             wanted = _wanted(query, (node.resolve(symbol, standing.asked),), one=True)
             return await node.prices.read(wanted, standing, internal=internal)
 
-        answer = await node.kept.answer((scope["path"], scope["query_string"], internal), read)
+        answer = await node.kept.answer(place_of(request.scope), read)
         return answer.response(request, node.clock.now())
 
     async def many(request: Request) -> Response:
-        scope = request.scope
-        internal = key_of(scope).internal
+        internal = key_of(request.scope).internal
 
         async def read() -> Answer:
             query = read_query(ManyQuery, request)
@@ -56,7 +55,7 @@ def add(app: FastAPI, node: Node) -> None:
             wanted = _wanted(query, assets_named(node, query.symbols, standing), one=False)
             return await node.prices.read(wanted, standing, internal=internal)
 
-        answer = await node.kept.answer((scope["path"], scope["query_string"], internal), read)
+        answer = await node.kept.answer(place_of(request.scope), read)
         return answer.response(request, node.clock.now())
 
     get(

@@ -13,6 +13,7 @@ from ray_app.observe.health import worst
 from ray_app.serve.datasets import left_out
 from ray_app.serve.door import key_of
 from ray_app.serve.features import GROUPS, Shown, between, condition, latest, shown, turn
+from ray_app.serve.kept import place_of
 from ray_app.serve.node import Node
 from ray_app.serve.paging import Page, pinned
 from ray_app.serve.points import Standing
@@ -60,8 +61,7 @@ class ManyQuery(FeaturesQuery):
 
 def add(app: FastAPI, node: Node) -> None:
     async def one(symbol: str, request: Request) -> Response:
-        scope = request.scope
-        internal = key_of(scope).internal
+        internal = key_of(request.scope).internal
 
         async def read() -> Answer:
             query = read_query(FeaturesQuery, request)
@@ -84,7 +84,7 @@ def add(app: FastAPI, node: Node) -> None:
                 found.of = (FEATURES,)
             return found
 
-        made = await node.kept.answer((scope["path"], scope["query_string"], internal), read)
+        made = await node.kept.answer(place_of(request.scope), read)
         return made.response(request, node.clock.now())
 
     async def many(request: Request) -> Response:

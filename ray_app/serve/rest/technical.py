@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from ray_app.serve.door import key_of
 from ray_app.serve.indicators import TechnicalQuery, answers, asked_for, look
+from ray_app.serve.kept import place_of
 from ray_app.serve.node import Node
 from ray_app.serve.problems import Problem
 from ray_app.serve.queries import read_query
@@ -17,8 +18,7 @@ from ray_app.serve.wire import Answer
 
 def add(app: FastAPI, node: Node) -> None:
     async def technical(symbol: str, request: Request) -> Response:
-        scope = request.scope
-        internal = key_of(scope).internal
+        internal = key_of(request.scope).internal
 
         async def told() -> Answer:
             query = read_query(TechnicalQuery, request)
@@ -31,7 +31,7 @@ def add(app: FastAPI, node: Node) -> None:
             [made] = await answers(node, [found], at)
             return made
 
-        answer = await node.kept.answer((scope["path"], scope["query_string"], internal), told)
+        answer = await node.kept.answer(place_of(request.scope), told)
         return answer.response(request, node.clock.now())
 
     get(

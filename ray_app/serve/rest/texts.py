@@ -11,6 +11,7 @@ from starlette.responses import Response
 from ray_app.model.timerange import TimeRange
 from ray_app.serve.datasets import restricted
 from ray_app.serve.door import key_of
+from ray_app.serve.kept import place_of
 from ray_app.serve.node import Node
 from ray_app.serve.paging import Page, pinned
 from ray_app.serve.points import instant
@@ -60,15 +61,14 @@ def add(app: FastAPI, node: Node) -> None:
     texts = Texts(node)
 
     async def latest(kind: Kind, request: Request) -> Response:
-        scope = request.scope
-        internal = key_of(scope).internal
+        internal = key_of(request.scope).internal
 
         async def read() -> Answer:
             query = read_query(TextsQuery, request)
             page = await pinned(node, request, query, query.limit)
             return await told(node, texts, kind, query, page, internal=internal)
 
-        made = await node.kept.answer((scope["path"], scope["query_string"], internal), read)
+        made = await node.kept.answer(place_of(request.scope), read)
         return made.response(request, node.clock.now())
 
     for path, kind, summary in ROUTES:

@@ -7,7 +7,8 @@ import pytest
 from ray_app.model.symbols import Registry
 from tests.serve.conftest import Running, Start, at
 from tests.serve.filling import coin, ohlc
-from tests.serve.graphql.asked import data, statements
+from tests.serve.graphql.asked import data
+from tests.serve.statements import statements
 from tests.serve.test_texts import everything_declared
 
 COINS = [coin(f"coin-{n}", f"C{n}", f"Coin {n}") for n in range(50)]
@@ -37,7 +38,7 @@ async def test_fifty_assets_take_six_statements_and_three_as_many(fifty: Running
     names = [one.symbol for one in COINS]
     first = await data(fifty, PLAIN, symbols=names)  # the catalogue is read, indicators are worked out
     for some in (names, names[:3]):
-        with statements(fifty) as sent:
+        with statements(fifty.store) as sent:
             found = await data(fifty, PLAIN, symbols=some)
         assert found["assets"] == first["assets"][: len(some)]
         assert len(sent) <= 6, "\n".join(sent)
@@ -54,7 +55,7 @@ async def test_meta_and_the_past_take_no_more_for_fifty_than_for_three(fifty: Ru
         counts = []
         for some in (names, names[:3]):
             await data(fifty, query, symbols=some, asOf=as_of)
-            with statements(fifty) as sent:
+            with statements(fifty.store) as sent:
                 await data(fifty, query, symbols=some, asOf=as_of)
             counts.append(len(sent))
         assert counts[0] == counts[1]
@@ -63,7 +64,7 @@ async def test_meta_and_the_past_take_no_more_for_fifty_than_for_three(fifty: Ru
 async def test_aliases_of_one_field_are_read_together(fifty: Running):
     await data(fifty, '{ technical(symbol: "C0", indicators: ["sma_10"]) { candle { close } } }')
     asked = " ".join(f'c{n}: price(symbol: "C{n}") {{ quotes {{ price }} }}' for n in range(30))
-    with statements(fifty) as sent:
+    with statements(fifty.store) as sent:
         found = await data(fifty, f"{{ {asked} }}")
     assert len(found) == 30
     assert len(sent) == 1
