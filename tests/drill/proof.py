@@ -12,7 +12,7 @@ from ray_app.model.declared import record_of
 from ray_app.model.timerange import TimeRange
 from ray_app.simulator.ledger import Arrival
 from tests.drill.world import World
-from tests.soak.prove import account
+from tests.soak.account import account
 
 SETTLED_WITHIN = 400.0  # seconds; 59 coins at 5 a minute are 120 s at six times the speed
 FIELDS = ("number", "at_ms", "path", "query", "plan", "key", "status", "fault", "cache")

@@ -16,8 +16,9 @@ from pathlib import Path
 from ray_app.model.source import Stream
 from ray_app.observe.log import set_level
 from ray_app.runtime.opening import Assigned
+from tests.soak.account import Account, account
 from tests.soak.changed import changed
-from tests.soak.prove import Account, account, differences
+from tests.soak.prove import differences
 from tests.soak.world import FAULTS, START, world
 
 Streams = list[tuple[Assigned, Stream]]
