@@ -37,7 +37,7 @@ HINTS = (
     ),
     (
         r"No space left|disk is full|Disk quota|ephemeral-storage|DiskPressure|cannot be written",
-        "a volume is full: enlarge the claim `raw`, or free the data node's disk",
+        "a volume is full: enlarge the claim `raw` or `exports`, or free the data node's disk",
     ),
     (
         r"StoreUnavailable|Can't connect to MySQL|Connection refused",
@@ -134,7 +134,7 @@ def _placed(message: str) -> str:
     if "Insufficient" in message:
         return " -> the data node is too small: an upgrade runs two clusters at once (docs/deploy.md)"
     if "PersistentVolumeClaim" in message or "persistentvolumeclaim" in message:
-        return " -> the claim `raw` is not bound: does the cluster have a default StorageClass?"
+        return " -> a claim is not bound (kuberay/base/storage.yaml): does the cluster have a default StorageClass?"
     return ""
 
 

@@ -172,7 +172,7 @@ FAILURES: dict[str, tuple[operator.Outcome, str]] = {
     ),
     "a full volume": (
         {"events": [operator.warning("Evicted", "The node was low on resource: ephemeral-storage.")]},
-        "a volume is full: enlarge the claim `raw`, or free the data node's disk",
+        "a volume is full: enlarge the claim `raw` or `exports`, or free the data node's disk",
     ),
     "too little memory": (
         {"pods": [operator.crashing("OOMKilled")]},

@@ -175,6 +175,24 @@ def test_settings_are_known_and_none_is_a_secret():
         assert "SecretStr" not in str(known[name].annotation)
 
 
+@pytest.mark.parametrize("build", ["overlays/local", "overlays/production", "jobs/backfill"])
+def test_what_one_worker_writes_every_other_can_read(build: str, monkeypatch: pytest.MonkeyPatch):
+    """Pages and files of exports lie on claims that each worker mounts: an export is made by one and sent by others."""
+    for name, value in env_file("settings.env").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir("/")
+    settings = Settings.read()
+    for one in objects(build):
+        for worker in (cluster_of(one) or {}).get("workerGroupSpecs", ()):
+            spec = worker["template"]["spec"]
+            claimed = {v["name"]: v["persistentVolumeClaim"]["claimName"] for v in spec["volumes"]
+                       if "persistentVolumeClaim" in v}  # fmt: skip
+            mounts = {m["mountPath"]: claimed.get(m["name"]) for m in spec["containers"][0]["volumeMounts"]}
+            for folder, claim in ((settings.raw, "raw"), (settings.exports, "exports")):
+                above = [path for path in mounts if folder == path or folder.startswith(f"{path}/")]
+                assert [mounts[path] for path in above] == [claim], f"{worker['groupName']}: {folder}"
+
+
 def test_serve_behaves_as_on_a_laptop_where_that_matters():
     here = env_file("ray.env")
     same = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "RAY_USAGE_STATS_ENABLED", "RAY_ENABLE_UV_RUN_RUNTIME_ENV",
