@@ -18,6 +18,7 @@ from tests.drill.world import Cluster, World
 PRICES = "coingecko.prices"
 WITHIN = 300.0  # seconds in which whatever is waited for must have come
 HEADLESS = 10.0  # seconds that the head is away
+SLEEPING = frozenset({"cryptobert", "finbert"})  # no replica runs before somebody asks
 OF_RAY = {"ServeController": {"head"}}  # what Ray puts where by itself; a proxy runs on each node that serves
 
 
@@ -31,7 +32,13 @@ class Report:
 
 
 async def labels(cluster: Cluster) -> Report:
-    """Where every actor and replica landed, against the pools that the manifests ask for."""
+    """Where every actor and replica landed, those of models included, which sleep until somebody asks."""
+    await cluster.order("wake", application="models", deployments=list(SLEEPING))
+    return await placed(cluster, frozenset())
+
+
+async def placed(cluster: Cluster, sleeping: frozenset[str] = SLEEPING) -> Report:
+    """All that run against the pools that the manifests ask for."""
     found: dict[str, list[str]] = {}
     for one, pool in await cluster.order("where"):
         found.setdefault(one.partition("@")[0], []).append(pool)
@@ -41,7 +48,6 @@ async def labels(cluster: Cluster) -> Report:
         for name, pools in found.items()
         if not set(pools) <= asked.get(name, set(manifest.pools()))
     ]
-    sleeping = {"cryptobert", "finbert"}  # no replica runs before somebody asks
     broken += [f"{name} does not run" for name in sorted(asked.keys() - found.keys() - sleeping)]
     placed = ", ".join(
         f"{len(pools)} {name} in {'+'.join(sorted(set(pools)))}" for name, pools in sorted(found.items())
@@ -67,7 +73,7 @@ async def worker(world: World, cluster: Cluster) -> Report:
         await cluster.order("running")
     found = await proof(world, then)
     figures = f"{killed} processes killed; collecting again after {back:.0f} s; {rest(asked)}; {found}"
-    broken = [*found.broken, *unanswered(asked), *(await labels(cluster)).broken]
+    broken = [*found.broken, *unanswered(asked), *(await placed(cluster)).broken]
     return Report("worker death", figures, broken)
 
 

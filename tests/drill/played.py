@@ -150,6 +150,15 @@ class Played:
                 return found
             time.sleep(0.2)
 
+    def wake(self, application: str, deployments: list[str]) -> None:
+        """Ask those that no replica of runs until somebody asks."""
+        from ray import serve
+
+        with self._driver():
+            handles = [serve.get_deployment_handle(one, application) for one in deployments]
+            for asked in [one.state.remote() for one in handles]:
+                asked.result(timeout_s=RUNS_WITHIN)
+
     def replicas(self, deployment: str) -> int:
         """How many replicas of a deployment take requests."""
         return sum(one.startswith(f"{deployment}@") for one, _ in self.where())
