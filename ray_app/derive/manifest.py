@@ -1,14 +1,14 @@
 """What goes with the files of an export: how they came about, their hashes, and the proof that no row was lost."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
 from ray_app.model.errors import NodeError
 from ray_app.model.export import ExportRequest, Made, Piece, moment
 
-EXACT = "numbers in columns of type string are exact decimals; times are UTC"
+NOTE = "columns of type string with decimal: true hold numbers with all their digits; times are UTC"
 
 
 class RowsLost(NodeError):
@@ -40,11 +40,12 @@ def manifest(
     pieces: Sequence[Piece],
     made: Sequence[Made],
     *,
+    exact: Collection[str],
     release: str,
     simulated: bool,
     at: datetime,
 ) -> dict[str, Any]:
-    """As JSON types. Raises RowsLost."""
+    """As JSON types. `exact`: columns of decimals as text. Raises RowsLost."""
     rows = conserved(pieces, made)
     files = sorted((one for one in made if one.rows), key=lambda one: one.piece.name)
     columns = {one.columns for one in files}
@@ -64,8 +65,10 @@ def manifest(
         "rows": rows,
         "rows_counted": sum({one.group: one.counted for one in pieces}.values()),
         "bytes": sum(one.bytes for one in files),
-        "schema": [{"name": name, "type": kind} for name, kind in next(iter(columns), ())],
-        "note": EXACT,
+        "schema": [
+            {"name": name, "type": kind, "decimal": name in exact} for name, kind in next(iter(columns), ())
+        ],
+        "note": NOTE,
         "feature_set": request.feature_set,
         "terms": [one.model_dump() for one in request.terms],
         "left_out": list(request.left_out),

@@ -22,7 +22,7 @@ from ray_app.model.written import number
 from ray_app.process.features.inputs import HOUR
 from ray_app.process.features.packed import unpack
 from ray_app.process.linking import LINKER
-from ray_app.store.extracts import RECORDS, Counted
+from ray_app.store.extracts import RECORDS, Counted, decimals_of
 from ray_app.store.linked import Kind
 from ray_app.store.reading import Point
 from ray_app.store.store import Store
@@ -38,6 +38,7 @@ SENTIMENTS: dict[str, Any] = {
     "link_confidence": TEXT, "engagement": pl.Int64, "score": TEXT, "confidence": TEXT, "model": TEXT,
     "model_digest": TEXT,
 }  # fmt: skip
+DIGITS = frozenset({"link_confidence", "score", "confidence"})
 
 
 class Cutting:
@@ -186,6 +187,13 @@ def _vectors(
     numbers = [unpack(one.numbers, names) for one in ordered]
     values = {name: pl.Series([one[name] for one in numbers], dtype=pl.Float64) for name in shown}
     return pl.DataFrame(head | values)
+
+
+def decimals(what: str) -> frozenset[str]:
+    """The columns of a kind of export that hold exact decimals as text."""
+    if what in COMPUTED:
+        return frozenset()
+    return DIGITS if what == SENTIMENT else decimals_of(RECORDS[what])
 
 
 def months(over: TimeRange) -> Iterator[TimeRange]:

@@ -14,7 +14,7 @@ import polars as pl
 import ray
 
 from ray_app.derive.manifest import manifest
-from ray_app.derive.pieces import Cutting
+from ray_app.derive.pieces import Cutting, decimals
 from ray_app.model.collected import Lease
 from ray_app.model.errors import StoreUnavailable
 from ray_app.model.export import COMPUTED, FEATURES, ExportRequest, Made, Piece, moment
@@ -82,7 +82,10 @@ async def export_job(
             await exports.progress(export.id, len(made), lease)
         work.result()
     now = node.clock.now()
-    told = manifest(export.id, request, pieces, made, release=node.release, simulated=node.simulated, at=now)
+    told = manifest(
+        export.id, request, pieces, made,
+        exact=decimals(request.what), release=node.release, simulated=node.simulated, at=now,
+    )  # fmt: skip
     expires_at = now + node.exports_kept
     told["expires_at"] = moment(expires_at)
     text = dumps(told).encode()

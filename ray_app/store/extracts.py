@@ -192,6 +192,11 @@ def _frame(
     return frame.select(pl.lit(stream).alias("dataset"), pl.all())
 
 
+def decimals_of(record: type[Record]) -> frozenset[str]:
+    """Fields whose numbers are kept exactly, and so are text in a frame."""
+    return frozenset(column.name for column in FACTS[record].columns if isinstance(column.type, Exact))
+
+
 def _series(column: Column[Any], values: Sequence[Any], dialect: Dialect) -> "pl.Series":
     import polars as pl
 

@@ -78,6 +78,9 @@ async def test_bars_from_asking_to_reading(desk: Desk):
     assert {one["name"]: one["type"] for one in told["schema"]} | {} == {
         name: str(ARROW[kind]) for name, kind in rows.schema.items()
     }
+    assert decimal_columns(made) == {
+        "open", "high", "low", "close", "volume", "taker_buy_volume", "quote_volume"
+    }  # fmt: skip
     assert told["terms"] == [
         {"dataset": "coingecko.bars_1h", "source": "coingecko", "licence": "attribution",
          "attribution": "Data provided by CoinGecko"}
@@ -90,6 +93,10 @@ async def test_bars_from_asking_to_reading(desk: Desk):
 ARROW = {
     pl.String: "string", pl.Int64: "int64", pl.Boolean: "bool", pl.Datetime("us", "UTC"): "timestamp[us, tz=UTC]",
 }  # fmt: skip
+
+
+def decimal_columns(made: Any) -> set[str]:
+    return {one["name"] for one in made["manifest"]["schema"] if one["decimal"]}
 
 
 async def test_a_price_keeps_every_digit(desk: Desk):
@@ -168,6 +175,7 @@ async def test_articles_posts_and_their_sentiment(desk: Desk):
     made = await desk.made(internal, what="sentiment", symbols=["BTC"])
     said = (await desk.frame(made, internal)).select("dataset", "item", "asset", "score").rows()
     assert said == [("reddit.posts", "t3_a", "bitcoin", None), ("rss.articles", "a", "bitcoin", None)]
+    assert decimal_columns(made) == {"link_confidence", "score", "confidence"}
     whole = await desk.frame(await desk.made(internal, what="sentiment"), internal)
     assert whole.height == await _mentions(running.store)
 
@@ -208,6 +216,7 @@ async def test_rows_of_features_as_they_are_stored(desk: Desk):
     made = await desk.made(
         what="features", symbols=["BTC"], start="2026-11-23T01:00:00Z", features=["price", "rsi_14"]
     )
+    assert decimal_columns(made) == set()  # they are doubles, as they are in the store
     rows = await desk.frame(made)
     shown = [name for name in rows.columns if name in NAMES]
     assert {"rsi_14", "price_usd"} <= set(shown)

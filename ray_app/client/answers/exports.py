@@ -13,6 +13,7 @@ class Column(Told):
 
     name: str
     type: str
+    decimal: bool  # numbers with all their digits, as text
 
 
 class ExportedFile(Told):

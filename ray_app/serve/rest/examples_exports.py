@@ -61,12 +61,12 @@ EXPORT = _DONE | {
         "rows_counted": 1488,
         "bytes": 48_213,
         "schema": [
-            {"name": "dataset", "type": "string"},
-            {"name": "symbol", "type": "string"},
-            {"name": "start", "type": "timestamp[us, tz=UTC]"},
-            {"name": "close", "type": "string"},
+            {"name": "dataset", "type": "string", "decimal": False},
+            {"name": "symbol", "type": "string", "decimal": False},
+            {"name": "start", "type": "timestamp[us, tz=UTC]", "decimal": False},
+            {"name": "close", "type": "string", "decimal": True},
         ],
-        "note": "numbers in columns of type string are exact decimals; times are UTC",
+        "note": "columns of type string with decimal: true hold numbers with all their digits; times are UTC",
         "feature_set": None,
         "terms": [
             {"dataset": "coinbase.bars_1h", "source": "coinbase", "licence": "own_use", "attribution": "Coinbase"}
