@@ -22,6 +22,7 @@ from ray_app.model.source import Page, Recheck, Stream
 from ray_app.observe.log import logger
 from ray_app.runtime.opening import Assigned, Node
 from ray_app.store.hot import EventStream
+from ray_app.store.redacting import Cut
 from ray_app.store.texts import Due
 
 log = logger("rechecking")
@@ -105,7 +106,9 @@ class Rechecking:
         node, now = self._node, self._node.clock.now()
         items = {one.item: reason for one in gone}
         since = min(one.at for one in gone) - timedelta(hours=1)
-        await asyncio.to_thread(node.store.raw.redact, self.name, since, items, recheck.redact, now)
+        self._tell(
+            await asyncio.to_thread(node.store.raw.redact, self.name, since, items, recheck.redact, now)
+        )
         numbers = await node.store.texts.wipe(self.name, self._stream.topic, gone, reason, now, self._lease)
         done.wiped += len(gone)
         await self._forget(numbers)
@@ -119,8 +122,13 @@ class Rechecking:
             await self._node.store.texts.forget_set_aside(self.name, self._lease)
         since = self._swept or now - LOOK_BACK
         cut = partial(without_texts, recheck)
-        await asyncio.to_thread(self._node.store.raw.abandon, self.name, since, until, cut, now)
+        self._tell(await asyncio.to_thread(self._node.store.raw.abandon, self.name, since, until, cut, now))
         self._swept = until
+
+    def _tell(self, done: Cut) -> None:
+        """A page that cannot be read is for the operator; it must not keep texts from being wiped."""
+        for error in done.unreadable:
+            log.error("a raw page cannot be read", extra={"stream": self.name, "error": error})
 
     async def _left_in_redis(self) -> list[int]:
         """After a start: whatever was emptied, since Redis may have been away when it was."""

@@ -198,7 +198,7 @@ class Compacting:
                 digest = name.rpartition("/")[2].removesuffix(".zst")
                 body = self._tiers.body(digest, reversed(self._tiers.days()))
                 if body is not None:
-                    self._redactions.put_body(body)
+                    self._redactions.put_named(digest, body)
 
     def _needed(self) -> Iterator[str]:
         """The bodies that single envelopes name."""

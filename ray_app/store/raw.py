@@ -21,8 +21,8 @@ from ray_app.model.collected import Collected
 from ray_app.model.source import Page
 from ray_app.store.engine import dumps
 from ray_app.store.files import Files
-from ray_app.store.redacting import Redacting, Redactions, page_id
-from ray_app.store.tiers import Tiers, body_name, day_of, hash_of
+from ray_app.store.redacting import Cut, Redacting, Redactions, left_name, page_id
+from ray_app.store.tiers import Tiers, body_name, day_of
 from ray_app.store.types import to_micros
 
 
@@ -76,7 +76,7 @@ class RawPages:
         digest = envelope.pop("body")
         body, kept = self.redactions.body(digest, [day_of(name)])
         original = digest if kept != digest else ""
-        if original and hash_of(body) != kept:
+        if original and left_name(digest, body) != kept:
             raise ValueError(f"what was left of {digest} is damaged")
         asked_at, received_at = (datetime.fromisoformat(envelope.pop(k)) for k in ("asked_at", "received_at"))
         return Page(
@@ -90,8 +90,8 @@ class RawPages:
         items: Mapping[str, str],
         cut: Callable[[bytes, frozenset[str]], bytes],
         at: datetime,
-    ) -> int:
-        """Cut texts out of every page of source.stream from the hour of `since` on; how many bodies changed.
+    ) -> Cut:
+        """Cut texts out of every page of source.stream from the hour of `since` on.
 
         `items`: id to reason. The redaction record keeps the hash of the body as it was sent. Done twice it
         changes nothing; stopped half-way it is done by the next try.
@@ -100,8 +100,8 @@ class RawPages:
 
     def abandon(
         self, stream: str, since: datetime, until: datetime, cut: Callable[[bytes], bytes], at: datetime
-    ) -> int:
-        """Cut the texts out of the pages of source.stream, received in a time, that no slice names; how many.
+    ) -> Cut:
+        """Cut the texts out of the pages of source.stream, received in a time, that no slice names.
 
         The slice of such a page failed, or the node was stopped before it was done: nothing of it is in a record.
         """

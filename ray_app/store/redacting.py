@@ -26,7 +26,10 @@ Work = Callable[[bytes], tuple[bytes, list[dict[str, str]]]]
 
 
 class Redactions:
-    """The records, by the hash of the body as it was sent, and the bodies that they speak of."""
+    """The records, by the hash of the body as it was sent, and what is left of each.
+
+    Two answers may leave the same and lose more of it at other times. So what is left has a name of its own for each.
+    """
 
     def __init__(self, files: Files, tiers: Tiers) -> None:
         self.files, self.tiers = files, tiers
@@ -39,12 +42,12 @@ class Redactions:
         return record
 
     def left(self, digest: str) -> str:
-        """The hash of what may be shown of a body: its own, or that of what was left."""
+        """The name of what may be shown of a body: its own hash, or that of what was left."""
         record = self.of(digest)
         return digest if record is None else str(record["left"])
 
     def body(self, digest: str, days: Sequence[str]) -> tuple[bytes, str]:
-        """What is kept of a body that came on these days, and its hash. Raises FileNotFoundError."""
+        """What is kept of a body that came on these days, and its name. Raises FileNotFoundError."""
         try:
             return _unpacked(self.files.get(body_name(digest))), digest
         except FileNotFoundError:
@@ -61,9 +64,18 @@ class Redactions:
 
     def put_body(self, body: bytes) -> str:
         """As a single file; its hash."""
-        digest = sha256(body).hexdigest()
-        self.files.put(body_name(digest), zstandard.compress(body, LEVEL))
+        digest = hash_of(body)
+        self.put_named(digest, body)
         return digest
+
+    def put_left(self, original: str, body: bytes) -> str:
+        """As a single file; its name."""
+        name = left_name(original, body)
+        self.put_named(name, body)
+        return name
+
+    def put_named(self, name: str, body: bytes) -> None:
+        self.files.put(body_name(name), zstandard.compress(body, LEVEL))
 
     def put(self, record: Mapping[str, Any]) -> None:
         self.files.put(_redaction(record["original"]), dumps(record).encode())
@@ -78,14 +90,14 @@ class Redactions:
         if record is None:
             if self.files.exists(body_name(original)):
                 return
-            left = self.put_body(page.body)
+            left = self.put_left(original, page.body)
             entry = {"item": "", "reason": "not stored as a record", "at": page.received_at.isoformat()}
             self.put(_record(original, left, [entry]))
         elif not self.files.exists(body_name(record["left"])):
             if (kept := self.tiers.body(record["left"], reversed(self.tiers.days()))) is not None:
-                self.put_body(kept)
-            elif hash_of(page.body) == record["left"]:
-                self.put_body(page.body)
+                self.put_named(record["left"], kept)
+            elif left_name(original, page.body) == record["left"]:
+                self.put_named(record["left"], page.body)
 
     def drop(self, digests: set[str], days: Sequence[str]) -> None:
         """Take bodies away, as single files and out of the packs of these days."""
@@ -120,6 +132,14 @@ def put_pack(files: Files, day: str, made: bytes, held: Mapping[str, str]) -> st
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """How many bodies changed, and what is said of those that cannot be read: in one that is gone there is no text."""
+
+    changed: int
+    unreadable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Redacting:
     """Work on the pages of one stream."""
 
@@ -132,7 +152,7 @@ class Redacting:
         items: Mapping[str, str],
         cut: Callable[[bytes, frozenset[str]], bytes],
         at: datetime,
-    ) -> int:
+    ) -> Cut:
         """As in `RawPages`."""
 
         def work(body: bytes) -> tuple[bytes, list[dict[str, str]]]:
@@ -145,7 +165,7 @@ class Redacting:
 
         return self._all(list(self._of(since)), None, work)
 
-    def abandon(self, since: datetime, until: datetime, cut: Callable[[bytes], bytes], at: datetime) -> int:
+    def abandon(self, since: datetime, until: datetime, cut: Callable[[bytes], bytes], at: datetime) -> Cut:
         """As in `RawPages`."""
         around, tiers = (since - NEAR, until + NEAR), self.redactions.tiers
         manifests = (json.loads(tiers.get(name)) for name in tiers.within("slices", *around))
@@ -167,19 +187,23 @@ class Redacting:
             if f"{envelope['source']}.{envelope['stream']}" == self.stream:
                 yield name, envelope["body"]
 
-    def _all(self, mine: Sequence[tuple[str, str]], only: set[str] | None, work: Work) -> int:
-        """Work on the body of each of these envelopes, or on `only` some; how many changed."""
+    def _all(self, mine: Sequence[tuple[str, str]], only: set[str] | None, work: Work) -> Cut:
+        """Work on the body of each of these envelopes, or on `only` some."""
         days: dict[str, set[str]] = {}
         for name, digest in mine:
             days.setdefault(digest, set()).add(day_of(name))
-        changed, doomed, on = 0, set[str](), set[str]()
+        changed, doomed, on, unreadable = 0, set[str](), set[str](), list[str]()
         for digest in days if only is None else only:
-            done, gone = self._one(digest, sorted(days[digest]), work)
+            try:
+                done, gone = self._one(digest, sorted(days[digest]), work)
+            except (FileNotFoundError, ValueError, zstandard.ZstdError) as error:
+                unreadable.append(str(error))  # the others lose their texts all the same
+                continue
             changed += done
             doomed |= gone
             on |= days[digest] if gone else set()
         self.redactions.drop(doomed, sorted(on))
-        return changed
+        return Cut(changed, tuple(unreadable))
 
     def _one(self, digest: str, days: Sequence[str], work: Work) -> tuple[bool, set[str]]:
         """Whether a body changed, and which bodies are to go with that, or were to go at a try before."""
@@ -195,8 +219,13 @@ class Redacting:
         if left == body:
             return False, doomed
         record["items"] += entries
-        self.redactions.put(record | {"left": self.redactions.put_body(left)})
+        self.redactions.put(record | {"left": self.redactions.put_left(digest, left)})
         return True, doomed | {kept}
+
+
+def left_name(original: str, body: bytes) -> str:
+    """What is left of an answer is called by a hash over the answer's hash and the rest."""
+    return hash_of(bytes.fromhex(original) + body)
 
 
 def _unpacked(content: bytes) -> bytes:

@@ -252,8 +252,8 @@ async def test_a_text_is_cut_out_of_a_pack_and_the_rest_stays(raw: RawPages):
     reader = RawPages(raw.path)
     assert list(reader.pages()) == pages
     cut = {"t3_a": "gone upstream"}
-    assert raw.redact("coingecko.posts", T0, cut, blanked, T0 + 9 * DAY) == 1
-    assert raw.redact("coingecko.posts", T0, cut, blanked, T0 + 9 * DAY) == 0
+    assert raw.redact("coingecko.posts", T0, cut, blanked, T0 + 9 * DAY).changed == 1
+    assert raw.redact("coingecko.posts", T0, cut, blanked, T0 + 9 * DAY).changed == 0
     assert SECRET.encode() not in everything(raw)
     left = {one.id: one for one in reader.pages()}  # it had read the pack that is gone now
     for one in pages:
@@ -272,7 +272,7 @@ async def test_a_text_is_cut_out_of_a_pack_and_the_rest_stays(raw: RawPages):
 async def test_a_page_that_nobody_stored_loses_its_text_in_a_pack_too(raw: RawPages):
     await fill(raw)
     compact(raw)
-    assert raw.abandon("coingecko.posts", T0, T0 + DAY, lambda _: b"[]", T0 + 9 * DAY) == 1
+    assert raw.abandon("coingecko.posts", T0, T0 + DAY, lambda _: b"[]", T0 + 9 * DAY).changed == 1
     assert SECRET.encode() not in everything(raw)
 
 
