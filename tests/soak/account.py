@@ -54,6 +54,7 @@ class Account:
     told_by: dict[Place, str] = field(default_factory=dict)  # the fault that struck the page of a fact
     earlier: dict[Place, list[dict[str, str]]] = field(default_factory=dict)  # its revisions, where struck
     hidden: dict[str, list[str]] = field(default_factory=dict)  # by stream: when a page told otherwise
+    late: dict[tuple[str, str], list[tuple[str, str]]] = field(default_factory=dict)  # due and not there yet
     not_due: dict[str, str] = field(
         default_factory=dict
     )  # by stream: from when on intervals were not due at the end
@@ -70,6 +71,7 @@ class Account:
             "refused": self.refused,
             "answers": [[*place, told] for place, told in self.answers.items()],
             "versions": [[*place, moment] for place, moment in self.versions.items()],
+            "late": [[*place, ranges] for place, ranges in self.late.items()],
             "not_due": self.not_due,
             "calls": self.calls,
             "faults": dict(self.faults),
@@ -89,6 +91,7 @@ class Account:
             refused=told["refused"],
             answers={(s, p): [(a, b, at) for a, b, at in told] for s, p, told in told["answers"]},
             versions={(s, p, k): moment for s, p, k, moment in told["versions"]},
+            late={(s, p): [(a, b) for a, b in ranges] for s, p, ranges in told["late"]},
             not_due=told["not_due"],
             calls=told["calls"],
             faults=Counter(told["faults"]),
@@ -120,9 +123,10 @@ async def account(node: Node, arrivals: Sequence[Arrival]) -> Account:
                 unsaid = span.state == "lost" or (span.state == "late" and name not in slow)
                 if span.state == "failed" or (unsaid and not span.reason):
                     out.unexplained.append(where)
-                if span.state == "lost":
+                if span.state in ("lost", "late"):
                     ends = (span.range.start.isoformat(), span.range.end.isoformat())
-                    out.lost.setdefault((name, partition), []).append(ends)
+                    of_state = out.lost if span.state == "lost" else out.late
+                    of_state.setdefault((name, partition), []).append(ends)
             if record in (Article, Post):
                 out.answers[name, partition] = [
                     (one.range.start.isoformat(), one.range.end.isoformat(), one.received_at.isoformat())

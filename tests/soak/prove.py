@@ -29,7 +29,7 @@ def differences(calm: Account, stormy: Account, moment: frozenset[str], quiet: f
             out.append(f"{stream} {partition} {key} ({fault}): {values} became {stormy.facts[place]}")
         elif not (
             _lost(calm, stormy, place)
-            or _not_due(calm, stormy, place)
+            or _to_come(calm, stormy, place)
             or (stream in quiet and _hidden(calm, stormy, place))
             or _changed_meanwhile(calm, stormy, place, calm.cursors[place])
         ):
@@ -39,7 +39,7 @@ def differences(calm: Account, stormy: Account, moment: frozenset[str], quiet: f
         f"{' '.join(place)}: there only with faults"
         for place in sorted(more)
         if not (
-            _lost(stormy, calm, place) or _not_due(stormy, calm, place) or _room_was_made(calm, stormy, place)
+            _lost(stormy, calm, place) or _to_come(stormy, calm, place) or _room_was_made(calm, stormy, place)
         )
     ]
     return out
@@ -76,9 +76,13 @@ def _lost(there: Account, gone: Account, place: Place) -> bool:
     return any(start <= moment < end for start, end in spans for moment in moments)
 
 
-def _not_due(there: Account, gone: Account, place: Place) -> bool:
-    """Whether the run that lacks the fact ended before its interval was due: it looks at other minutes of the hour."""
-    return place[0] in gone.not_due and there.cursors[place] >= gone.not_due[place[0]]
+def _to_come(there: Account, gone: Account, place: Place) -> bool:
+    """Whether the run that lacks the fact ended while its interval was still to be asked for: not due yet (the runs
+    look at other minutes of the hour), or late, which `account` lets pass for a reason only."""
+    stream, partition, _ = place
+    moment = there.cursors[place]
+    late = any(start <= moment < end for start, end in gone.late.get((stream, partition), []))
+    return late or (stream in gone.not_due and moment >= gone.not_due[stream])
 
 
 def _hidden(calm: Account, stormy: Account, place: Place) -> bool:

@@ -69,6 +69,14 @@ def test_what_was_not_due_at_the_end_may_be_there_in_one_run_only(not_due: str, 
     assert len(differences(gone, there, frozenset(), frozenset())) == differ
 
 
+@pytest.mark.parametrize(("window", "differ"), [(WINDOW, 0), ((WINDOW[1], BETWEEN), 1)])
+def test_what_was_late_at_the_end_may_be_there_in_one_run_only(window: tuple[str, str], differ: int):
+    place = ("guardian.articles", "crypto", "1")
+    there, gone = told({place: "2026-06-01T11:30:00+00:00"}, EARLY), Account()
+    gone.late = {place[:2]: [window]}
+    assert len(differences(there, gone, frozenset(), frozenset())) == differ
+
+
 def test_the_first_interval_that_is_not_due_is_the_one_that_may_still_be_asked_for():
     minutes, three = timedelta(minutes=1), datetime(2026, 6, 2, 3, tzinfo=UTC)
     quarters = Schedule(15 * minutes, 15 * minutes, 5 * minutes, timedelta(days=1), three - timedelta(days=1))
