@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from ray_app.model.dataset import Dataset, alive
 from ray_app.model.export import COMPUTED, REST_OF_IT, SENTIMENT, ExportRequest, Part, Terms
@@ -18,6 +18,7 @@ from ray_app.model.series import FundingRate, Observation, OpenInterest
 from ray_app.model.symbols import Asset
 from ray_app.model.texts import Article, Post
 from ray_app.model.timerange import TimeRange, ceil, floor
+from ray_app.serve.bodies import whole
 from ray_app.serve.datasets import INTERVALS, left_out, restricted
 from ray_app.serve.node import Node
 from ray_app.serve.points import EARLIEST, Standing, standing
@@ -74,7 +75,7 @@ class ExportBody(BaseModel):
     )
     horizons: (
         Annotated[
-            tuple[Annotated[int, Field(ge=1, le=LONGEST_HORIZON)], ...],
+            tuple[Annotated[int, BeforeValidator(whole), Field(ge=1, le=LONGEST_HORIZON)], ...],
             Field(min_length=1, max_length=MOST_HORIZONS, strict=False),
         ]
         | None

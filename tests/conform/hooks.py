@@ -24,6 +24,7 @@ STATED: tuple[tuple[str, str, str], ...] = (
     ("VALIDATION_ERROR", f"^(no|unknown) ({NAMES})", "names, which the catalogue tells"),
     ("VALIDATION_ERROR", "takes? no|needs? |not both|without|together", "one parameter forbids or needs another"),
     ("VALIDATION_ERROR", "Variable '|operationName|Syntax Error|Cannot query", "GraphQL is a text within JSON"),
+    ("VALIDATION_ERROR", "^subscriptions are told over", "of which one kind is answered elsewhere"),
 )  # fmt: skip
 
 

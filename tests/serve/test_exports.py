@@ -238,7 +238,7 @@ async def test_a_training_set_leaves_out_what_a_licence_closes(desk: Desk, monke
     await candles(desk)
     await declared(desk.running, coinmetrics.SOURCE)
     body = {"what": "training_set", "symbols": ["BTC"], "start": "2026-11-22T20:00:00Z", "horizons": [1]}
-    made = await desk.made(**body, features=["price_usd", "onchain"])
+    made = await desk.made(**body | {"horizons": [1.0]}, features=["price_usd", "onchain"])
     rows = await desk.frame(made)
     assert rows["price_usd"].to_list() == [101.25, 102.25, 103.25, 104.25, 105.25]
     assert rows["future_return_1h"].to_list()[:4] == [1 / (101.25 + n) for n in range(4)]
@@ -361,6 +361,9 @@ REFUSED: list[tuple[dict[str, Any], int, str, str]] = [
     ({"what": "training_set", "start": "2026-11-22", "features": ["rsi_15"]}, 422, "VALIDATION_ERROR", "rsi_15"),
     ({"what": "training_set", "symbols": ["DUP"], "start": "2026-11-22"}, 400, "AMBIGUOUS_SYMBOL", "DUP"),
     ({"what": "training_set", "horizons": [0]}, 422, "VALIDATION_ERROR", "takes: what"),
+    ({"what": "training_set", "horizons": [1.5]}, 422, "VALIDATION_ERROR", "takes: what"),
+    ({"what": "training_set", "horizons": ["1"]}, 422, "VALIDATION_ERROR", "takes: what"),
+    ({"what": "training_set", "horizons": [True]}, 422, "VALIDATION_ERROR", "takes: what"),
     ({"what": "bars", "symbols": []}, 422, "VALIDATION_ERROR", "takes: what"),
     ({"what": "bars", "symbols": ["BTX"]}, 404, "INVALID_SYMBOL", "nearest"),
     ({"what": "bars", "symbols": ["DUP"]}, 400, "AMBIGUOUS_SYMBOL", "DUP"),
