@@ -75,7 +75,7 @@ class ExportBody(BaseModel):
     )
     horizons: (
         Annotated[
-            tuple[Annotated[int, BeforeValidator(whole), Field(ge=1, le=LONGEST_HORIZON)], ...],
+            tuple[Annotated[int, Field(ge=1, le=LONGEST_HORIZON), BeforeValidator(whole)], ...],
             Field(min_length=1, max_length=MOST_HORIZONS, strict=False),
         ]
         | None
