@@ -27,7 +27,7 @@ async def computed(
 ) -> tuple[ExportRequest, bool]:
     """What is going to be read or worked out, and whether only internal keys may have it. Raises Problem."""
     if body.what == TRAINING_SET and body.start is None:
-        raise invalid("say where a training set begins: its rows are worked out anew", fields=["start"])
+        raise invalid("a training set needs start: its rows are worked out anew", fields=["start"])
     pieces, reading = await asyncio.to_thread(_loaded)
     over: TimeRange | None = pieces.hours_of(period(body.start, body.end, at))
     if over is None:

@@ -357,7 +357,7 @@ REFUSED: list[tuple[dict[str, Any], int, str, str]] = [
     ({"what": "prices", "interval": "1h"}, 422, "VALIDATION_ERROR", "takes no interval"),
     ({"what": "bars", "horizons": [1]}, 422, "VALIDATION_ERROR", "takes no horizons"),
     ({"what": "training_set", "known_by": "2026-11-22"}, 422, "VALIDATION_ERROR", "its own known_by"),
-    ({"what": "training_set"}, 422, "VALIDATION_ERROR", "where a training set begins"),
+    ({"what": "training_set"}, 422, "VALIDATION_ERROR", "needs start"),
     ({"what": "training_set", "start": "2026-11-22", "features": ["rsi_15"]}, 422, "VALIDATION_ERROR", "rsi_15"),
     ({"what": "training_set", "symbols": ["DUP"], "start": "2026-11-22"}, 400, "AMBIGUOUS_SYMBOL", "DUP"),
     ({"what": "training_set", "horizons": [0]}, 422, "VALIDATION_ERROR", "takes: what"),
