@@ -151,13 +151,11 @@ class Played:
             time.sleep(0.2)
 
     def wake(self, application: str, deployments: list[str]) -> None:
-        """Ask those that no replica of runs until somebody asks."""
-        from ray import serve
+        """Ask those that no replica of runs until somebody asks; from a task, since a handle outlives its driver."""
+        import ray
 
         with self._driver():
-            handles = [serve.get_deployment_handle(one, application) for one in deployments]
-            for asked in [one.state.remote() for one in handles]:
-                asked.result(timeout_s=RUNS_WITHIN)
+            ray.get(ray.remote(num_cpus=0)(_asked).remote(application, deployments))
 
     def replicas(self, deployment: str) -> int:
         """How many replicas of a deployment take requests."""
@@ -184,6 +182,14 @@ class Played:
             yield
         finally:
             ray.shutdown()
+
+
+def _asked(application: str, deployments: list[str]) -> None:
+    from ray import serve
+
+    handles = [serve.get_deployment_handle(one, application) for one in deployments]
+    for asked in [one.state.remote() for one in handles]:
+        asked.result(timeout_s=RUNS_WITHIN)
 
 
 def _short(actor: dict[str, Any]) -> str:
