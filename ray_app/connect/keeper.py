@@ -9,6 +9,7 @@ Even pace, no bucket: after an idle minute a bucket overruns an upstream that co
 import asyncio
 import heapq
 from collections import deque
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import count
 from math import ceil, inf
@@ -64,6 +65,13 @@ class Keeper:
         heapq.heappush(self._waiting, (priority, deadline, next(self._order), future))
         self._someone.set()
         return await future
+
+    async def close(self) -> None:
+        """Hand out nothing any more. Turns that were taken stay spent."""
+        if self._pump is not None:
+            self._pump.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._pump
 
     async def refused(self, refusal: Refusal) -> None:
         """Stop for at least one window and learn the limit that the refusal shows."""

@@ -26,9 +26,12 @@ async def pressing(world: World) -> AsyncIterator[None]:
 async def _press(world: World) -> None:
     (assigned,) = world.node.assigned
     keeper = keeper_for(world.node, assigned)
-    async with httpx.AsyncClient(base_url=assigned.base_url, timeout=20) as http:
-        while True:
-            turn = await keeper.turn(Priority.BACKFILL)
-            if world.node.clock.now() > turn.expires:
-                continue  # sent late it would crowd the next minute
-            (await http.get("/ping")).raise_for_status()
+    try:
+        async with httpx.AsyncClient(base_url=assigned.base_url, timeout=20) as http:
+            while True:
+                turn = await keeper.turn(Priority.BACKFILL)
+                if world.node.clock.now() > turn.expires:
+                    continue  # sent late it would crowd the next minute
+                (await http.get("/ping")).raise_for_status()
+    finally:
+        await keeper.close()

@@ -190,11 +190,12 @@ class World:
         await self.clock.drive(self.clock.now() + span)
 
     async def end(self) -> None:
-        for task in (self._shard, *(keeper._pump for keeper in self._keepers.values())):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+        if self._shard is not None:
+            self._shard.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._shard
+        for keeper in self._keepers.values():
+            await keeper.close()
 
 
 async def _expire_leases(folder: Path) -> None:
