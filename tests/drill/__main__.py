@@ -24,7 +24,7 @@ from tests.drill.world import world
 
 DRILLS = ("labels", "worker", "head", "upgrade", "scale")
 ON_ONE = {"labels", "worker", "head", "upgrade"}  # drills on the first cluster
-SPEED = 6.0  # a slot of prices takes 50 s
+SPEED = 3.0  # a slot of prices takes 100 s
 
 
 async def drill(only: list[str], shape: Shape, folder: Path, speed: float) -> list[Report]:

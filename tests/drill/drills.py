@@ -149,7 +149,7 @@ async def collects(world: World, since: datetime | None = None) -> None:
 async def polled(world: World) -> None:
     """Wait until the present interval of everything that an upstream tells only now is stored.
 
-    Six times the speed makes a slot of five minutes one of 50 s, and a node takes as long as ever to come back. What
+    Three times the speed makes a slot of five minutes one of 100 s, and a node takes as long as ever to come back. What
     dies between two polls of a slot would lose what it had not asked for, which at the usual speed it has minutes for.
     """
     present = [(assigned.source.name, one) for assigned, one in world.node.streams() if one.offers is None]
