@@ -39,21 +39,23 @@ class Patience:
     """How long the client tries: at most `attempts` times, and no attempt begins later than `seconds` after the first.
 
     Between two it waits as long as Retry-After says, else from `first` on twice as long each time up to `longest`.
-    An open stream that cannot be had back for `stream_seconds` gives up; None: never.
+    An open stream waits up to `stream_longest`; one that cannot be had back for `stream_seconds` gives up; None: never.
     """
 
-    attempts: int = 20  # more than fit into `seconds`, unless Retry-After is short
+    attempts: int = 40  # more than fit into `seconds`, unless Retry-After is short
     seconds: float = 90.0  # the limit of a minute can be waited out, and a gateway that starts anew
     first: float = 0.5
-    longest: float = 20.0
+    longest: float = 5.0  # whoever looks seldom misses a gateway that is killed again and again
+    stream_longest: float = 20.0  # all clients of a node that is gone come back at once
     stream_seconds: float | None = 900.0
     clock: Callable[[], float] = time.monotonic
 
-    def backoff(self, attempt: int, asked: float | None = None) -> float:
+    def backoff(self, attempt: int, asked: float | None = None, *, stream: bool = False) -> float:
         """Seconds to wait after failed attempt number `attempt` (from 1), with jitter; never less than `asked`."""
         if asked is not None:
             return asked + random.uniform(0.0, min(2.0, 0.1 * asked + 0.1))
-        return float(min(self.longest, self.first * 2.0 ** min(attempt - 1, 30)) * random.uniform(0.5, 1.0))
+        longest = self.stream_longest if stream else self.longest
+        return float(min(longest, self.first * 2.0 ** min(attempt - 1, 30)) * random.uniform(0.5, 1.0))
 
     def pause(self, error: ClientError, attempt: int, elapsed: float, *, safe: bool) -> float | None:
         """Seconds to wait before the next attempt; None: there is none."""

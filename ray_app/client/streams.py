@@ -91,7 +91,7 @@ def telling(name: str, request: Request, place: Place, patience: Patience) -> Te
             raise Unreadable(f"{request.path}: {type(broken).__name__}") from None
         yield Close()
         attempt += 1
-        wait = max(patience.backoff(attempt, asked), patience.backoff(1, retry))
+        wait = max(patience.backoff(attempt, asked, stream=True), patience.backoff(1, retry))
         if (
             patience.stream_seconds is not None
             and patience.clock() + wait - well_at > patience.stream_seconds

@@ -37,7 +37,7 @@ from tests.serve.filling import COINS
 from tests.serve.streams.conftest import Begin, Node, served
 
 STREAM = Request("GET", "/api/v1/stream/prices")
-QUICK = Patience(first=0.01, longest=0.02)
+QUICK = Patience(first=0.01, stream_longest=0.02)
 OPENED = told(200, b"")
 
 
