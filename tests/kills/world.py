@@ -30,6 +30,7 @@ TITLES = {  # how Ray calls the processes
 }
 ASKERS = 2  # clients of the routes
 A_POLL = 60  # events of a poll, at least
+LONGEST_LIFE = 2.0  # seconds from the moment in which a process serves to its end
 BACK_WITHIN = 120.0  # seconds that a killed process may take to be there again
 SETTLE_WITHIN = 120.0  # seconds in which every client has caught up at the end
 
@@ -90,7 +91,10 @@ class World:
     _announced: int = 0
 
     async def kill(self) -> str:
-        """Kill one process, of a kind that serves now: others may still be on their way back."""
+        """Kill one process, of a kind that serves now (others may still be on their way back), at a random moment.
+
+        Not the one in which it serves again: then all that waited for it is in the middle of its answer, each time.
+        """
         deadline = time.monotonic() + BACK_WITHIN
         while True:
             kinds = list(TITLES)
@@ -100,6 +104,7 @@ class World:
                 fresh = set(there[kind]) - self.killed
                 if fresh and await self.answers(kind):
                     pid = self.chance.choice(sorted(fresh))
+                    await asyncio.sleep(self.chance.uniform(0.0, LONGEST_LIFE))
                     self.killed.add(pid)
                     os.kill(pid, signal.SIGKILL)
                     return kind
@@ -272,7 +277,6 @@ async def run(
             kind = await it.kill()
             out.kills[kind] = out.kills.get(kind, 0) + 1
             say(f"{number + 1} of {kills} kills: {kind}")
-            await asyncio.sleep(it.chance.uniform(0.0, 0.5))
         if redeploy:
             await it.redeploy("another")
         last = await it.caught_up(await it.goes_on())
