@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,15 +23,13 @@ PRICE, CONSTANT = "/api/v1/prices/current/BTC", "/bench/constant"
 
 
 def free_port() -> int:
-    with socket.socket() as first, socket.socket() as second:
-        while True:
+    while True:
+        with socket.socket() as first, socket.socket() as second:
             first.bind(("127.0.0.1", 0))
             port: int = first.getsockname()[1]
-            try:
+            with suppress(OSError):
                 second.bind(("127.0.0.1", port + 1))  # bare uvicorn takes two
-            except OSError:
-                continue
-            return port
+                return port
 
 
 async def key_for(url: str, raw: str) -> str:
