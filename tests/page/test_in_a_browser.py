@@ -226,15 +226,14 @@ async def test_it_fits_a_narrow_screen_in_both_themes(opened: Open, node: World)
     await expect(one.body("candles").locator("canvas").first).to_be_visible()
     await expect(one.price("bitcoin")).not_to_be_empty()
     assert await one.page.evaluate("document.documentElement.scrollWidth") <= 380
-    ground = "getComputedStyle(document.body).backgroundColor"
-    dark, light = "rgb(12, 15, 19)", "rgb(243, 245, 247)"
-    assert await one.page.evaluate(ground) == dark
+    dark, light, ground = "rgb(12, 15, 19)", "rgb(243, 245, 247)", one.page.locator("body")
+    await expect(ground).to_have_css("background-color", dark)
     await one.page.emulate_media(color_scheme="light")
-    assert await one.page.evaluate(ground) == light
+    await expect(ground).to_have_css("background-color", light)  # styles are worked out at the next frame
     assert await one.page.evaluate("document.documentElement.scrollWidth") <= 380
     for theme, seen in (("light", light), ("dark", dark)):
         await one.page.locator("#theme").click()
-        assert await one.page.evaluate(ground) == seen
+        await expect(ground).to_have_css("background-color", seen)
         await expect(one.page.locator("#theme")).to_have_text(f"Theme: {theme}")
     await one.page.reload()
     await expect(one.page.locator("#theme")).to_have_text("Theme: dark")
