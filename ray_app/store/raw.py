@@ -55,7 +55,7 @@ class RawPages:
         if self.redactions.of(page.body_hash) is not None:
             self.redactions.keep_what_is_left(page)
         elif not self.files.exists(body_name(page.body_hash)):
-            self.redactions.put_body(page.body)
+            self.redactions.put_named(page.body_hash, page.body)
 
     def load(self, page_id: str, received_at: datetime) -> Page:
         """One page by its id. Raises FileNotFoundError, and ValueError for one that is damaged."""

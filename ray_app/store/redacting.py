@@ -62,12 +62,6 @@ class Redactions:
         except FileNotFoundError:
             return self.tiers.body(digest, days)
 
-    def put_body(self, body: bytes) -> str:
-        """As a single file; its hash."""
-        digest = hash_of(body)
-        self.put_named(digest, body)
-        return digest
-
     def put_left(self, original: str, body: bytes) -> str:
         """As a single file; its name."""
         name = left_name(original, body)
@@ -75,6 +69,7 @@ class Redactions:
         return name
 
     def put_named(self, name: str, body: bytes) -> None:
+        """As a single file: a body as it was sent by its hash, what is left of one by its `left_name`."""
         self.files.put(body_name(name), zstandard.compress(body, LEVEL))
 
     def put(self, record: Mapping[str, Any]) -> None:

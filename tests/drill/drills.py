@@ -49,10 +49,10 @@ async def placed(cluster: Cluster, sleeping: frozenset[str] = SLEEPING) -> Repor
         if not set(pools) <= asked.get(name, set(manifest.pools()))
     ]
     broken += [f"{name} does not run" for name in sorted(asked.keys() - found.keys() - sleeping)]
-    placed = ", ".join(
+    told = ", ".join(
         f"{len(pools)} {name} in {'+'.join(sorted(set(pools)))}" for name, pools in sorted(found.items())
     )
-    return Report("labels", placed, broken)
+    return Report("labels", told, broken)
 
 
 async def worker(world: World, cluster: Cluster) -> Report:
