@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from ray_app.model.completeness import Schedule, spans, totals
+from ray_app.model.completeness import NOT_ALIVE, spans, totals
 from ray_app.model.declared import lives, record_of, schedule
 from ray_app.model.records import Record
 from ray_app.model.texts import Article, Post
@@ -54,10 +54,9 @@ class Account:
     told_by: dict[Place, str] = field(default_factory=dict)  # the fault that struck the page of a fact
     earlier: dict[Place, list[dict[str, str]]] = field(default_factory=dict)  # its revisions, where struck
     hidden: dict[str, list[str]] = field(default_factory=dict)  # by stream: when a page told otherwise
-    late: dict[tuple[str, str], list[tuple[str, str]]] = field(default_factory=dict)  # due and not there yet
-    not_due: dict[str, str] = field(
+    to_come: dict[tuple[str, str], list[tuple[str, str]]] = field(
         default_factory=dict
-    )  # by stream: from when on intervals were not due at the end
+    )  # not due yet, or late
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -71,8 +70,7 @@ class Account:
             "refused": self.refused,
             "answers": [[*place, told] for place, told in self.answers.items()],
             "versions": [[*place, moment] for place, moment in self.versions.items()],
-            "late": [[*place, ranges] for place, ranges in self.late.items()],
-            "not_due": self.not_due,
+            "to_come": [[*place, ranges] for place, ranges in self.to_come.items()],
             "calls": self.calls,
             "faults": dict(self.faults),
         }  # no fault strikes the run that is told to another process: told_by, earlier and hidden are empty; of the
@@ -91,8 +89,7 @@ class Account:
             refused=told["refused"],
             answers={(s, p): [(a, b, at) for a, b, at in told] for s, p, told in told["answers"]},
             versions={(s, p, k): moment for s, p, k, moment in told["versions"]},
-            late={(s, p): [(a, b) for a, b in ranges] for s, p, ranges in told["late"]},
-            not_due=told["not_due"],
+            to_come={(s, p): [(a, b) for a, b in ranges] for s, p, ranges in told["to_come"]},
             calls=told["calls"],
             faults=Counter(told["faults"]),
         )
@@ -108,7 +105,6 @@ async def account(node: Node, arrivals: Sequence[Arrival]) -> Account:
         record, expected = record_of(declared), schedule(declared)
         begin = floor(expected.wanted_from, expected.grain) + expected.grain
         over = TimeRange(begin, max(begin + expected.grain, floor(now, expected.grain)))
-        out.not_due[name] = first_not_due(expected, over.end, now).isoformat()
         tried = await node.store.ledger.tried(name, over)
         for partition in declared["partitions"]:
             found = await node.store.reading.cursors(record, name, [partition], over)
@@ -123,10 +119,11 @@ async def account(node: Node, arrivals: Sequence[Arrival]) -> Account:
                 unsaid = span.state == "lost" or (span.state == "late" and name not in slow)
                 if span.state == "failed" or (unsaid and not span.reason):
                     out.unexplained.append(where)
-                if span.state in ("lost", "late"):
-                    ends = (span.range.start.isoformat(), span.range.end.isoformat())
-                    of_state = out.lost if span.state == "lost" else out.late
-                    of_state.setdefault((name, partition), []).append(ends)
+                ends = (span.range.start.isoformat(), span.range.end.isoformat())
+                if span.state == "lost":
+                    out.lost.setdefault((name, partition), []).append(ends)
+                if span.state in ("late", "not_due") and span.reason != NOT_ALIVE:
+                    out.to_come.setdefault((name, partition), []).append(ends)
             if record in (Article, Post):
                 out.answers[name, partition] = [
                     (one.range.start.isoformat(), one.range.end.isoformat(), one.received_at.isoformat())
@@ -141,14 +138,6 @@ async def account(node: Node, arrivals: Sequence[Arrival]) -> Account:
         elif arrival.status in REFUSED_FOR_RATE:
             out.refused.append(f"{arrival.path} at {arrival.told()['at']}")
     return out
-
-
-def first_not_due(expected: Schedule, end: datetime, now: datetime) -> datetime:
-    """Start of the first interval that need not be in the store yet."""
-    start = end
-    while expected.due(TimeRange(start - expected.grain, start)) > now:
-        start -= expected.grain
-    return start
 
 
 async def _struck(node: Node, arrivals: Sequence[Arrival], out: Account) -> dict[int, str]:

@@ -79,10 +79,8 @@ def _lost(there: Account, gone: Account, place: Place) -> bool:
 def _to_come(there: Account, gone: Account, place: Place) -> bool:
     """Whether the run that lacks the fact ended while its interval was still to be asked for: not due yet (the runs
     look at other minutes of the hour), or late, which `account` lets pass for a reason only."""
-    stream, partition, _ = place
-    moment = there.cursors[place]
-    late = any(start <= moment < end for start, end in gone.late.get((stream, partition), []))
-    return late or (stream in gone.not_due and moment >= gone.not_due[stream])
+    spans, moment = gone.to_come.get(place[:2], []), there.cursors[place]
+    return any(start <= moment < end for start, end in spans)
 
 
 def _hidden(calm: Account, stormy: Account, place: Place) -> bool:

@@ -1,11 +1,8 @@
 """What the soak takes for explained, and what not: an upstream that changed its texts between two first answers."""
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 
-from ray_app.model.completeness import Schedule
-from tests.soak.account import Account, first_not_due
+from tests.soak.account import Account
 from tests.soak.prove import differences
 
 WINDOW = ("2026-06-01T10:00:00+00:00", "2026-06-01T12:00:00+00:00")
@@ -58,27 +55,10 @@ def test_only_a_list_of_the_newest_has_room_for_another():
     ]
 
 
-@pytest.mark.parametrize(
-    ("not_due", "differ"), [("2026-06-01T11:30:00+00:00", 0), ("2026-06-01T11:45:00+00:00", 1)]
-)
-def test_what_was_not_due_at_the_end_may_be_there_in_one_run_only(not_due: str, differ: int):
+@pytest.mark.parametrize(("window", "differ"), [(WINDOW, 0), ((WINDOW[1], BETWEEN), 1)])
+def test_what_was_to_come_at_the_end_may_be_there_in_one_run_only(window: tuple[str, str], differ: int):
     place = ("guardian.articles", "crypto", "1")
     there, gone = told({place: "2026-06-01T11:30:00+00:00"}, EARLY), Account()
-    gone.not_due = {place[0]: not_due}
+    gone.to_come = {place[:2]: [window]}
     assert len(differences(there, gone, frozenset(), frozenset())) == differ
     assert len(differences(gone, there, frozenset(), frozenset())) == differ
-
-
-@pytest.mark.parametrize(("window", "differ"), [(WINDOW, 0), ((WINDOW[1], BETWEEN), 1)])
-def test_what_was_late_at_the_end_may_be_there_in_one_run_only(window: tuple[str, str], differ: int):
-    place = ("guardian.articles", "crypto", "1")
-    there, gone = told({place: "2026-06-01T11:30:00+00:00"}, EARLY), Account()
-    gone.late = {place[:2]: [window]}
-    assert len(differences(there, gone, frozenset(), frozenset())) == differ
-
-
-def test_the_first_interval_that_is_not_due_is_the_one_that_may_still_be_asked_for():
-    minutes, three = timedelta(minutes=1), datetime(2026, 6, 2, 3, tzinfo=UTC)
-    quarters = Schedule(15 * minutes, 15 * minutes, 5 * minutes, timedelta(days=1), three - timedelta(days=1))
-    assert first_not_due(quarters, three, three) == three - 30 * minutes  # 02:30 to 02:45, due at 03:05
-    assert first_not_due(quarters, three, three + 5 * minutes) == three - 15 * minutes
