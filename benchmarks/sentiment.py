@@ -140,11 +140,8 @@ def _flop(model: Any, lengths: Sequence[int]) -> float:
     return float(2 * products * sum(lengths) + attention)
 
 
-def _made(path: Path, texts: list[str], **shape: Any) -> tuple[Any, Any]:
-    """RoBERTa-base with CryptoBERT's numbers and random weights, and a tokenizer trained on the texts.
-
-    `shape`: what of the numbers is another one.
-    """
+def _made(path: Path, texts: list[str]) -> tuple[Any, Any]:
+    """RoBERTa-base with CryptoBERT's numbers and random weights, and a tokenizer trained on the texts."""
     import torch
     from tokenizers import ByteLevelBPETokenizer
     from tokenizers.processors import RobertaProcessing
@@ -160,7 +157,7 @@ def _made(path: Path, texts: list[str], **shape: Any) -> tuple[Any, Any]:
     )  # fmt: skip
     config = RobertaConfig(
         vocab_size=50_265, max_position_embeddings=514, type_vocab_size=1, pad_token_id=1, bos_token_id=0,
-        eos_token_id=2, layer_norm_eps=1e-5, id2label={0: "Bearish", 1: "Neutral", 2: "Bullish"}, **shape,
+        eos_token_id=2, layer_norm_eps=1e-5, id2label={0: "Bearish", 1: "Neutral", 2: "Bullish"},
     )  # fmt: skip
     model = RobertaForSequenceClassification(config).eval()
     ids = tokenizer(texts, truncation=True, max_length=128)["input_ids"]
