@@ -44,13 +44,34 @@ def figures(measured: dict[str, Any]) -> list[Figure]:
         Figure("ours, float32", one["float32_per_second"], "texts/s"),
         Figure(f"ours, {one['numbers']}", one["ours_per_second"], "texts/s"),
         at_least("ours over pipeline", one["ours_per_second"] / one["pipeline_per_second"], 8, "times"),
+        Figure(
+            "the same if all products ran at their peak and nothing lay between them",
+            one["peak"] / one["flop_per_text"] / one["pipeline_per_second"],
+            "times",
+        ),
         Figure(f"matrix products at their peak, {one['numbers']}", one["peak"] / 1e9, "GFLOP/s"),
         at_least("of that peak reached", one["reached"], 0.5),
         at_most("probabilities, furthest from float32", one["furthest"], 1e-2),
         at_least("labels as in float32", one["same_labels"], 0.995),
         at_least("smallest share of a label", one["least_share"], 0.15),
         at_least("margin between the two likeliest, median", one["median_margin"], 0.2),
+        *(_of_bytes(one) if one["bytes_per_second"] else ()),
     ]
+
+
+def _of_bytes(one: dict[str, Any]) -> Iterator[Figure]:
+    yield Figure(f"ours, int8 beside {one['numbers']}", one["bytes_per_second"], "texts/s")
+    yield at_least("int8 over pipeline", one["bytes_per_second"] / one["pipeline_per_second"], 14, "times")
+    yield Figure("products of bytes at their peak", one["bytes_peak"] / 1e9, "GOP/s")
+    in_bytes = one["flop_per_text"] * one["share_in_bytes"]
+    seconds = in_bytes / one["bytes_peak"] + (one["flop_per_text"] - in_bytes) / one["peak"]
+    yield Figure(
+        "the same if all products ran at their peak and nothing lay between them",
+        1 / seconds / one["pipeline_per_second"],
+        "times",
+    )
+    yield Figure("probabilities in int8, furthest from float32", one["bytes_furthest"])
+    yield Figure("labels in int8 as in float32", one["bytes_same_labels"])
 
 
 def _compared(path: Path, model: Any, tokenizer: Any, texts: list[str]) -> dict[str, Any]:
@@ -58,8 +79,10 @@ def _compared(path: Path, model: Any, tokenizer: Any, texts: list[str]) -> dict[
     from transformers import pipeline
 
     from ray_app.process.sentiment import transformer
+    from ray_app.process.sentiment.model import SentimentModel
+    from ray_app.process.sentiment.products import multiplies_bytes
     from ray_app.process.sentiment.scores import LABELS
-    from ray_app.process.sentiment.weights import CRYPTOBERT
+    from ray_app.process.sentiment.weights import CRYPTOBERT, files
 
     numbers = transformer.fastest("cpu")
     exact = transformer.load(CRYPTOBERT, path, device="cpu", numbers="float32")
@@ -73,16 +96,25 @@ def _compared(path: Path, model: Any, tokenizer: Any, texts: list[str]) -> dict[
         )
     peak = max(_peak(getattr(torch, numbers)) for _ in range(2))
     fast, rough = _fastest(lambda: ours.score(texts), len(texts), 3)
+    in_bytes: dict[str, float] = {"bytes_per_second": 0.0}
+    coarse: Any = []
+    if multiplies_bytes():  # not by `load`: random weights have labels that it would not keep
+        bytewise = SentimentModel(transformer.Transformer(CRYPTOBERT, files(CRYPTOBERT, path), "cpu", "int8"))
+        in_bytes["bytes_per_second"], coarse = _fastest(lambda: bytewise.score(texts), len(texts), 3)
+        in_bytes["bytes_peak"] = max(_bytes_peak() for _ in range(2))
     float32, precise = _fastest(lambda: exact.score(texts), len(texts), 1)
     peak = max(peak, *(_peak(getattr(torch, numbers)) for _ in range(2)))
-    true, said = (
+    true, said, coarsely = (
         np.array(
             [[score.probabilities[label] for label in LABELS] for score in scores if score.probabilities]
         )
-        for scores in (precise, rough)
+        for scores in (precise, rough, coarse)
     )
+    if coarse:
+        in_bytes["bytes_furthest"] = float(np.abs(true - coarsely).max())
+        in_bytes["bytes_same_labels"] = float(np.mean(true.argmax(1) == coarsely.argmax(1)))
     ordered = np.sort(true, axis=1)
-    return {
+    return in_bytes | {
         "numbers": numbers,
         "mean_tokens": float(np.mean(lengths)),
         "pipeline_per_second": slow,
@@ -90,6 +122,7 @@ def _compared(path: Path, model: Any, tokenizer: Any, texts: list[str]) -> dict[
         "ours_per_second": fast,
         "peak": peak,
         "flop_per_text": _flop(model, lengths) / len(texts),
+        "share_in_bytes": _flop(model, lengths, "dense") / _flop(model, lengths),
         "reached": fast * _flop(model, lengths) / len(texts) / peak,
         "furthest": float(np.abs(true - said).max()),
         "same_labels": float(np.mean(true.argmax(1) == said.argmax(1))),
@@ -125,8 +158,26 @@ def _peak(dtype: Any) -> float:
     return max(rates)
 
 
-def _flop(model: Any, lengths: Sequence[int]) -> float:
-    """Multiplications and additions that the texts need: of their own tokens, of the last layer what is read of it."""
+def _bytes_peak() -> float:
+    """Multiplications and additions a second of large products of bytes, their scales included."""
+    import torch
+
+    from ray_app.process.sentiment.products import ByteProduct
+
+    rows, product = torch.randn(2048, 2048), ByteProduct(torch.nn.Linear(2048, 2048).requires_grad_(False))
+    rates = []
+    for _ in range(8):
+        began = time.perf_counter()
+        product(rows)
+        rates.append(2 * 2048**3 / (time.perf_counter() - began))
+    return max(rates)
+
+
+def _flop(model: Any, lengths: Sequence[int], part: str = "") -> float:
+    """Multiplications and additions that the texts need: of their own tokens, of the last layer what is read of it.
+
+    `part`: only of products with this in their name.
+    """
     config = model.config
     last = f"layer.{config.num_hidden_layers - 1}."
     products = sum(
@@ -134,8 +185,11 @@ def _flop(model: Any, lengths: Sequence[int]) -> float:
         for name, layer in model.named_modules()
         if hasattr(layer, "in_features")
         and "encoder" in name
+        and part in name
         and (last not in name or name.endswith(("key", "value")))
     )
+    if part:
+        return float(2 * products * sum(lengths))
     attention = 4 * config.hidden_size * config.num_hidden_layers * sum(n * n for n in lengths)
     return float(2 * products * sum(lengths) + attention)
 

@@ -112,7 +112,10 @@ def load_of(settings: Settings, declared: Declared, device: str | None = None) -
         case "embedded":
             return embedded.load
         case folder:
-            return partial(transformer.load, declared, Path(folder) / declared.id, device=device)
+            numbers = None if settings.sentiment_numbers == "auto" else settings.sentiment_numbers
+            return partial(
+                transformer.load, declared, Path(folder) / declared.id, device=device, numbers=numbers
+            )
 
 
 def load_served(declared: Declared, device: str) -> SentimentModel:

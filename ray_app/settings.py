@@ -73,6 +73,10 @@ class Settings(BaseSettings):
         "embedded",
         description="what scores texts: `embedded`, `off`, or a folder that holds cryptobert and finbert",
     )
+    sentiment_numbers: Literal["auto", "int8"] = Field(
+        "auto",
+        description="how cryptobert and finbert calculate: `auto`, or `int8` on a CPU where it keeps their labels",
+    )
     features: bool = Field(
         False,
         description="whether rows of features are built; their hourly candles are filled back 112 days then",

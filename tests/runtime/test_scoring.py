@@ -7,24 +7,27 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal, cast
 
 import pytest
 
-from ray_app.configured import models
+from ray_app.configured import load_of, models
 from ray_app.model.clock import SystemClock
 from ray_app.model.collected import Lease
 from ray_app.model.errors import Fenced
 from ray_app.model.texts import Article, Post
-from ray_app.process.sentiment import embedded
+from ray_app.process.sentiment import embedded, transformer
 from ray_app.process.sentiment.errors import NoModel
 from ray_app.process.sentiment.model import SentimentModel
 from ray_app.process.sentiment.scores import Identity, Probabilities, Reason
+from ray_app.process.sentiment.weights import CRYPTOBERT
 from ray_app.runtime import scoring as module
 from ray_app.runtime.scoring import ScoredTexts, Scoring
 from ray_app.settings import Settings
 from ray_app.store.linked import Kind, TextId
 from ray_app.store.reading import NOW, Point
 from ray_app.store.scored import Scored, content_of, exact
+from tests.process.sentiment import tiny
 from tests.runtime.test_linking import (
     DESK,
     HALT,
@@ -304,3 +307,19 @@ def test_the_setting_chooses_the_models(tmp_path: Path):
         chosen(str(tmp_path))
     (tmp_path / "finbert").mkdir()
     assert set(chosen(str(tmp_path))) == {Article, Post}
+
+
+def test_the_setting_chooses_the_type_of_number(tmp_path: Path):
+    pytest.importorskip("torch", reason="needs the extra `models`")
+    tiny.roberta(tmp_path / "cryptobert")
+    digests = set()
+    choices: tuple[Literal["auto", "int8"], ...] = ("auto", "int8")
+    for numbers in choices:
+        settings = Settings(_env_file=None, sentiment=str(tmp_path), sentiment_numbers=numbers)
+        asked = cast(partial[SentimentModel], load_of(settings, CRYPTOBERT, "cpu"))
+        assert asked.keywords == {"device": "cpu", "numbers": None if numbers == "auto" else numbers}
+        digests.add(asked().digest)
+    # Of this model int8 changes labels, so both are the same.
+    assert digests == {transformer.load(CRYPTOBERT, tmp_path / "cryptobert", device="cpu").digest}
+    with pytest.raises(ValueError, match="'auto' or 'int8'"):
+        Settings.model_validate({"sentiment_numbers": "int4"})

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from ray_app.process.sentiment.products import Product
+from ray_app.process.sentiment.products import GELU_LEAST, ByteProduct, Product
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,10 +26,11 @@ Same = Sequence[tuple[int, int]]  # how long texts are, and how many follow each
 class Encoder:
     """`logits` of a `BertForSequenceClassification` or `RobertaForSequenceClassification` that is loaded in float32.
 
-    `dtype`: of the matrix products. The model's own layers are not changed.
+    `dtype`: of the matrix products; with `in_bytes` of those up to attention, what comes after it is done in 8 bits.
+    In 8 bits queries and keys would cost labels, with MiniLM's weights one in twenty. The model is not changed.
     """
 
-    def __init__(self, model: Any, dtype: Any) -> None:
+    def __init__(self, model: Any, dtype: Any, in_bytes: bool = False) -> None:
         import torch
 
         self._torch = torch
@@ -40,7 +41,7 @@ class Encoder:
         self._embeddings = body.embeddings
         self._device = body.embeddings.word_embeddings.weight.device
         *most, last = body.encoder.layer
-        self._layers = [_Layer(layer, heads, dtype) for layer in most]
+        self._layers = [_Layer(layer, heads, dtype, in_bytes) for layer in most]
         self._last = _LastLayer(last, heads, dtype)
         if config.model_type == "bert":
             self._head: tuple[Any, Any] = (body.pooler.dense, model.classifier)
@@ -69,7 +70,7 @@ class Encoder:
 
 
 class _Layer:
-    def __init__(self, layer: Any, heads: int, dtype: Any) -> None:
+    def __init__(self, layer: Any, heads: int, dtype: Any, in_bytes: bool) -> None:
         import torch
 
         attention = layer.attention.self
@@ -77,7 +78,11 @@ class _Layer:
         self._three = Product((attention.query, attention.key, attention.value), dtype)
         self._query = Product((attention.query,), torch.float32)
         self._exact = _Rest(layer, torch.float32)
-        self._fast = self._exact if dtype == torch.float32 else _Rest(layer, dtype)
+        self._fast = self._exact
+        if in_bytes:
+            self._fast = _RestInBytes(layer)
+        elif dtype != torch.float32:
+            self._fast = _Rest(layer, dtype)
 
     def __call__(self, hidden: "Tensor", same: Same) -> "Tensor":
         import torch
@@ -119,10 +124,10 @@ class _Rest:
     """What a layer does after attention, one token at a time."""
 
     def __init__(self, layer: Any, dtype: Any) -> None:
-        self._out = Product((layer.attention.output.dense,), dtype)
+        self._out: Product | ByteProduct = Product((layer.attention.output.dense,), dtype)
         self._norm = layer.attention.output.LayerNorm
-        self._wide = Product((layer.intermediate.dense,), dtype)
-        self._narrow = Product((layer.output.dense,), dtype)
+        self._wide: Product | ByteProduct = Product((layer.intermediate.dense,), dtype)
+        self._narrow: Product | ByteProduct = Product((layer.output.dense,), dtype)
         self._final = layer.output.LayerNorm
 
     def __call__(self, seen: "Tensor", hidden: "Tensor") -> "Tensor":
@@ -130,6 +135,23 @@ class _Rest:
         between = self._norm(self._out(seen).float().add_(hidden))
         answer: Tensor = self._final(self._narrow(self._wide.gelu(between)).float().add_(between))
         return answer
+
+
+class _RestInBytes(_Rest):
+    _AT_ONCE = 512  # rows; what lies between the products is float32 and should stay near the processor
+
+    def __init__(self, layer: Any) -> None:
+        self._out = ByteProduct(layer.attention.output.dense)
+        self._norm = layer.attention.output.LayerNorm
+        self._wide = ByteProduct(layer.intermediate.dense)
+        self._narrow = ByteProduct(layer.output.dense, least=GELU_LEAST)
+        self._final = layer.output.LayerNorm
+
+    def __call__(self, seen: "Tensor", hidden: "Tensor") -> "Tensor":
+        import torch
+
+        some = zip(seen.split(self._AT_ONCE), hidden.split(self._AT_ONCE), strict=True)  # type: ignore[no-untyped-call]  # torch leaves it so
+        return torch.cat([super(_RestInBytes, self).__call__(rows.float(), before) for rows, before in some])
 
 
 class _Attention:

@@ -44,7 +44,7 @@ class Identity:
     weights: str
     tokenizer: str
     label_map: str
-    numbers: str  # the type it calculates in: "float32", "bfloat16", "float16", "int8"
+    numbers: str  # the type it calculates in: "float32", "bfloat16", "float16", "int8 beside bfloat16"
     rule: str  # what is done with long texts, in words
 
     @property

@@ -8,7 +8,7 @@ import csv
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
+from importlib.resources import as_file
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ray_app.process.sentiment import head
 from ray_app.process.sentiment.embedded import Features
 from ray_app.process.sentiment.errors import BadModel
+from ray_app.process.sentiment.golden import WRITTEN
 from ray_app.process.sentiment.head import Array, Head, Part
 from ray_app.process.sentiment.readable import cleaned, unreadable
 from ray_app.process.sentiment.scores import LABELS
@@ -25,7 +26,6 @@ from ray_app.process.sentiment.scores import LABELS
 PENALTY = 3e-4
 WEIGHT_OF_WRITTEN = 3.0  # of a text written for the purpose, where a collected one weighs 1
 FOLDS = 5
-WRITTEN = resources.files(__package__) / "written_texts.csv"
 SHIPPED = {"surge/crypto_sentiment.csv": "MIT", "surge/stock_sentiment.csv": "MIT"}  # file -> licence
 
 _TEXT = ("text", "Comment Text", "Tweet Text")
@@ -99,7 +99,7 @@ def read(path: Path, licence: str, name: str = "", weight: float = 1.0) -> Label
 
 def written() -> Labelled:
     """The texts written for this project: the only ones that show the head what neutral is."""
-    with resources.as_file(WRITTEN) as path:
+    with as_file(WRITTEN) as path:
         return read(path, "MIT", "texts written for this project", WEIGHT_OF_WRITTEN)
 
 

@@ -1,6 +1,7 @@
 """CryptoBERT and FinBERT: loading by `transformers`, then the same network without padding (`encoder.py`).
 
-Numbers: float16 on a GPU; on a CPU bfloat16 where it multiplies bfloat16 itself (avx512_bf16, AMX), else float32.
+Numbers: float16 on a GPU; on a CPU bfloat16 where it multiplies bfloat16 itself (avx512_bf16, AMX), else float32. int8,
+for three quarters of the products, only if it is asked for and keeps the labels (`golden.py`).
 Texts are sorted by length and cut into batches of a number of tokens, not of texts.
 """
 
@@ -13,16 +14,20 @@ from typing import Any, Literal
 
 from ray_app.process.sentiment.encoder import Encoder
 from ray_app.process.sentiment.errors import BadModel, NoModel
+from ray_app.process.sentiment.golden import changed
 from ray_app.process.sentiment.model import SentimentModel
+from ray_app.process.sentiment.products import multiplies_bytes
 from ray_app.process.sentiment.scores import Identity, Probabilities, Reason
 from ray_app.process.sentiment.sentences import MOST, sentences, together
 from ray_app.process.sentiment.weights import INSTALL, Declared, Files, files
 
-Numbers = Literal["float32", "bfloat16", "float16"]
+Numbers = Literal["float32", "bfloat16", "float16", "int8"]
+
+log = logging.getLogger("crypto_data.sentiment")
 
 TOKENS_AT_ONCE = 2_048  # on a CPU; more gains nothing there
 TOKENS_AT_ONCE_ON_GPU = 32_768
-_OFFERED = {"cpu": ("float32", "bfloat16"), "cuda": ("float32", "bfloat16", "float16")}
+_OFFERED = {"cpu": ("float32", "bfloat16", "int8"), "cuda": ("float32", "bfloat16", "float16")}
 
 
 class Transformer:
@@ -36,7 +41,9 @@ class Transformer:
         model, self._tokenizer = _read(declared, found)
         self._marks = frozenset(self._tokenizer.all_special_ids)  # that for an unknown word is one of them
         self._longest = min(declared.tokens, _places(model))
-        self._encoder = Encoder(model.to(device), getattr(torch, numbers))
+        in_bytes = numbers == "int8"
+        beside = fastest(device) if in_bytes else numbers
+        self._encoder = Encoder(model.to(device), getattr(torch, beside), in_bytes)
         self._at_once = TOKENS_AT_ONCE_ON_GPU if device == "cuda" else TOKENS_AT_ONCE
         self._counting = _counting(self._tokenizer, self._longest)
         self.identity = Identity(
@@ -44,7 +51,7 @@ class Transformer:
             weights=found.weights,
             tokenizer=found.tokenizer,
             label_map=found.label_map,
-            numbers=numbers,
+            numbers=f"int8 beside {beside}" if in_bytes else numbers,
             rule=_rule(declared, self._longest),
         )
 
@@ -100,6 +107,7 @@ def load(
 ) -> SentimentModel:
     """A transformer from a folder, else from the hub. `device` and `numbers`: None chooses for this machine.
 
+    With int8 it is what None chooses where int8 changes labels, or the processor is none for it.
     Raises NoModel (a library, the weights or the device is missing) or BadModel (not what was declared).
     """
     try:
@@ -115,7 +123,18 @@ def load(
     numbers = numbers or fastest(device)
     if numbers not in _OFFERED.get(device, ()):
         raise NoModel(declared.id, f"{numbers} on {device!r} is not offered")
-    return SentimentModel(Transformer(declared, files(declared, folder, revision), device, numbers))
+    found = files(declared, folder, revision)
+    if numbers != "int8":
+        return SentimentModel(Transformer(declared, found, device, numbers))
+    exact = SentimentModel(Transformer(declared, found, device, fastest(device)))
+    if not multiplies_bytes():
+        log.warning("int8 is not used: this processor does not multiply bytes", extra={"model": declared.id})
+        return exact
+    rough = SentimentModel(Transformer(declared, found, device, "int8"))
+    if lost := changed(exact, rough):
+        log.warning("int8 is not used: it changes labels", extra={"model": declared.id, "changed": lost})
+        return exact
+    return rough
 
 
 def fastest(device: str) -> Numbers:

@@ -1,6 +1,8 @@
 import json
+import logging
 import math
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ torch = pytest.importorskip("torch", reason="needs the extra `models`")
 from ray_app.process.sentiment import transformer  # noqa: E402
 from ray_app.process.sentiment.errors import BadModel, NoModel  # noqa: E402
 from ray_app.process.sentiment.model import SentimentModel  # noqa: E402
+from ray_app.process.sentiment.products import multiplies_bytes  # noqa: E402
 from ray_app.process.sentiment.scores import LABELS, Score  # noqa: E402
 from ray_app.process.sentiment.sentences import together  # noqa: E402
-from ray_app.process.sentiment.weights import CRYPTOBERT, FINBERT, Declared  # noqa: E402
+from ray_app.process.sentiment.weights import CRYPTOBERT, FINBERT, Declared, files  # noqa: E402
 from tests.process.sentiment import tiny  # noqa: E402
 
 HEADLINES = [
@@ -179,6 +182,72 @@ def test_bfloat16_stays_near(saved: dict[str, tuple[Path, Any]], cryptobert: Sen
         assert shares(rough) != shares(exact)
     assert near.identity.numbers == "bfloat16"
     assert near.digest != cryptobert.digest
+
+
+def leaning(folder: Path, bias: float) -> Path:
+    """The tiny CryptoBERT, saved once more with that much more for bullish."""
+    model = tiny.roberta(folder)
+    model.classifier.out_proj.bias.data[2] += bias
+    model.save_pretrained(folder)
+    return folder
+
+
+def test_int8_stays_near(saved: dict[str, tuple[Path, Any]], cryptobert: SentimentModel):
+    if not multiplies_bytes():
+        pytest.skip("this processor does not multiply bytes")
+    found = files(CRYPTOBERT, saved["cryptobert"][0])
+    near = SentimentModel(transformer.Transformer(CRYPTOBERT, found, "cpu", "int8"))
+    for exact, rough in zip(cryptobert.score(HEADLINES), near.score(HEADLINES), strict=True):
+        assert shares(rough) == pytest.approx(shares(exact), abs=3e-2)
+        assert shares(rough) != shares(exact)
+
+
+@pytest.fixture
+def warnings() -> Iterator[list[str]]:
+    """What the loading of models warns of."""
+    told: list[str] = []
+
+    class Telling(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.append(record.getMessage())
+
+    handler = Telling()
+    transformer.log.addHandler(handler)
+    yield told
+    transformer.log.removeHandler(handler)
+
+
+def test_int8_is_taken_where_it_keeps_the_labels(tmp_path: Path, warnings: list[str]):
+    if not multiplies_bytes():
+        pytest.skip("this processor does not multiply bytes")
+    folder = leaning(tmp_path, 20.0)
+    near = transformer.load(CRYPTOBERT, folder, device="cpu", numbers="int8")
+    exact = transformer.load(CRYPTOBERT, folder, device="cpu", numbers="float32")
+    assert near.identity.numbers == f"int8 beside {transformer.fastest('cpu')}"
+    assert near.digest not in {exact.digest, transformer.load(CRYPTOBERT, folder, device="cpu").digest}
+    assert {score.label for score in near.score(HEADLINES)} == {"bullish"}
+    # Together and alone: what stands beside a text does not sway it.
+    alone = [shares(near.score([text])[0]) for text in HEADLINES]
+    for score, wanted in zip(near.score(HEADLINES), alone, strict=True):
+        assert shares(score) == pytest.approx(wanted, abs=1e-9)
+    assert warnings == []
+
+
+@pytest.mark.parametrize("why", ["it changes labels", "this processor does not multiply bytes"])
+def test_where_int8_is_no_good_the_exact_type_is_taken_and_it_is_told(
+    why: str,
+    saved: dict[str, tuple[Path, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    warnings: list[str],
+):
+    """Of the tiny model, whose labels are a near thing, int8 changes some."""
+    if why.startswith("this"):
+        monkeypatch.setattr(transformer, "multiplies_bytes", lambda: False)
+    elif not multiplies_bytes():
+        pytest.skip("this processor does not multiply bytes")
+    given = transformer.load(CRYPTOBERT, saved["cryptobert"][0], device="cpu", numbers="int8")
+    assert given.identity.numbers == transformer.fastest("cpu")
+    assert warnings == [f"int8 is not used: {why}"]
 
 
 def test_every_part_is_in_the_digest(copy: Path, cryptobert: SentimentModel):
