@@ -3,7 +3,7 @@
 #   docker build --build-arg EXTRAS=[models] -t crypto-data:0.1.0-models .   # CryptoBERT and FinBERT need torch
 # The embedded model comes with the packages. Weights of the others are mounted, or baked in by a stage of your own:
 #   FROM crypto-data:0.1.0-models
-#   COPY --chown=0:0 cryptobert finbert /models/     and CRYPTO_DATA_SENTIMENT=/models
+#   COPY --chown=0:0 weights /models/     with the folders cryptobert and finbert in it, and CRYPTO_DATA_SENTIMENT=/models
 # Pin both images by digest in your registry: --build-arg PYTHON=python:3.11.14-slim-bookworm@sha256:...
 ARG PYTHON=python:3.11.14-slim-bookworm
 

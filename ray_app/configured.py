@@ -98,9 +98,9 @@ def models(settings: Settings) -> Mapping[Kind, Load]:
         return {}
     declared: dict[Kind, Declared] = {Article: FINBERT, Post: CRYPTOBERT}
     folders = [Path(name) / one.id for one in declared.values()]
-    if name != "embedded" and (lost := [folder for folder in folders if not folder.is_dir()]):
+    if name not in ("embedded", "hub") and (lost := [folder for folder in folders if not folder.is_dir()]):
         raise ValueError(
-            f"CRYPTO_DATA_SENTIMENT: there is no folder {lost[0]}; say `embedded`, `off`, "
+            f"CRYPTO_DATA_SENTIMENT: there is no folder {lost[0]}; say `embedded`, `off`, `hub`, "
             "or a folder that holds cryptobert and finbert"
         )
     return {kind: load_of(settings, one) for kind, one in declared.items()}
@@ -111,11 +111,12 @@ def load_of(settings: Settings, declared: Declared, device: str | None = None) -
     match settings.sentiment.strip():
         case "embedded":
             return embedded.load
-        case folder:
-            numbers = None if settings.sentiment_numbers == "auto" else settings.sentiment_numbers
-            return partial(
-                transformer.load, declared, Path(folder) / declared.id, device=device, numbers=numbers
-            )
+        case "hub":
+            folder, revision = None, getattr(settings, f"{declared.id}_revision")
+        case name:
+            folder, revision = Path(name) / declared.id, None
+    numbers = None if settings.sentiment_numbers == "auto" else settings.sentiment_numbers
+    return partial(transformer.load, declared, folder, revision, device=device, numbers=numbers)
 
 
 def load_served(declared: Declared, device: str) -> SentimentModel:

@@ -71,7 +71,14 @@ class Settings(BaseSettings):
     )
     sentiment: str = Field(
         "embedded",
-        description="what scores texts: `embedded`, `off`, or a folder that holds cryptobert and finbert",
+        description="what scores texts: `embedded`, `off`, a folder that holds cryptobert and finbert, or `hub`, "
+        "which fetches them at first use (HF_HOME says where to, HF_ENDPOINT from which mirror)",
+    )
+    cryptobert_revision: str = Field(
+        "main", description="which commit of the hub's ElKulako/cryptobert; a hash stays what it is"
+    )
+    finbert_revision: str = Field(
+        "main", description="which commit of the hub's ProsusAI/finbert; a hash stays what it is"
     )
     sentiment_numbers: Literal["auto", "int8"] = Field(
         "auto",

@@ -154,14 +154,19 @@ def _digest(*paths: Path) -> str:
 def _fetched(declared: Declared, revision: str | None) -> Path:
     try:
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+        from huggingface_hub.utils.tqdm import disable_progress_bars
     except ImportError as e:
         raise NoModel(declared.id, f"{e.name} is not installed: {INSTALL}") from e
+
     try:
-        return Path(snapshot_download(declared.repository, revision=revision, allow_patterns=list(WANTED)))
-    except (OSError, ValueError, HfHubHTTPError, HFValidationError) as e:
+        disable_progress_bars()  # they have no place in a node's log
+        folder = snapshot_download(declared.repository, revision=revision, allow_patterns=list(WANTED))
+    except (
+        Exception
+    ) as e:  # its errors have no base in common: of files, of the hub, of the HTTP library beneath
         raise NoModel(
             declared.id,
             f"{declared.repository} is not in the hub's cache and cannot be fetched ({type(e).__name__}). "
-            "Copy its files into a folder and name that folder, or bake them into the image",
+            "Try again, or copy its files into a folder and name that folder, or bake them into the image",
         ) from e
+    return Path(folder)
