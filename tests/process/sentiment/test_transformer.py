@@ -340,7 +340,7 @@ def test_without_a_hub_the_error_says_what_to_do(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)  # as HF_HUB_OFFLINE=1 sets it at import
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(NoModel, match="Copy its files into a folder"):
+    with pytest.raises(NoModel, match="or copy its files into a folder"):
         transformer.load(FINBERT, revision="main")
 
 
