@@ -86,8 +86,8 @@ class RayPool:
             num_cpus=self._cpus,
             num_gpus=self._gpus,
         )
-        said_of: Iterator[pa.Table] = iter(read.iter_batches(batch_size=None, batch_format="pyarrow"))
-        return said_of
+        answers: Iterator[pa.Table] = iter(read.iter_batches(batch_size=None, batch_format="pyarrow"))
+        return answers
 
 
 def _scorer(load: Load) -> Scorer:

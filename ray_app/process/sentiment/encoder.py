@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 KINDS = ("bert", "roberta")
+Linear = Product | ByteProduct
 Same = Sequence[tuple[int, int]]  # how long texts are, and how many follow each other that are so long
 
 
@@ -77,12 +78,12 @@ class _Layer:
         self._attention = _Attention(heads)
         self._three = Product((attention.query, attention.key, attention.value), dtype)
         self._query = Product((attention.query,), torch.float32)
-        self._exact = _Rest(layer, torch.float32)
+        self._exact = _rest(layer, torch.float32)
         self._fast = self._exact
         if in_bytes:
-            self._fast = _RestInBytes(layer)
+            self._fast = _rest_in_bytes(layer)
         elif dtype != torch.float32:
-            self._fast = _Rest(layer, dtype)
+            self._fast = _rest(layer, dtype)
 
     def __call__(self, hidden: "Tensor", same: Same) -> "Tensor":
         import torch
@@ -108,7 +109,7 @@ class _LastLayer:
         self._attention = _Attention(heads)
         self._two = Product((attention.key, attention.value), dtype)
         self._query = Product((attention.query,), torch.float32)
-        self._exact = _Rest(layer, torch.float32)
+        self._exact = _rest(layer, torch.float32)
 
     def __call__(self, hidden: "Tensor", same: Same) -> "Tensor":
         import torch
@@ -121,14 +122,11 @@ class _LastLayer:
 
 
 class _Rest:
-    """What a layer does after attention, one token at a time."""
+    """What a layer does after attention, one token at a time, with these products."""
 
-    def __init__(self, layer: Any, dtype: Any) -> None:
-        self._out: Product | ByteProduct = Product((layer.attention.output.dense,), dtype)
-        self._norm = layer.attention.output.LayerNorm
-        self._wide: Product | ByteProduct = Product((layer.intermediate.dense,), dtype)
-        self._narrow: Product | ByteProduct = Product((layer.output.dense,), dtype)
-        self._final = layer.output.LayerNorm
+    def __init__(self, layer: Any, out: Linear, wide: Linear, narrow: Linear) -> None:
+        self._out, self._wide, self._narrow = out, wide, narrow
+        self._norm, self._final = layer.attention.output.LayerNorm, layer.output.LayerNorm
 
     def __call__(self, seen: "Tensor", hidden: "Tensor") -> "Tensor":
         # A sum of two types is slow in torch; converted first it takes an eighth of the time.
@@ -137,21 +135,29 @@ class _Rest:
         return answer
 
 
-class _RestInBytes(_Rest):
-    _AT_ONCE = 512  # rows; what lies between the products is float32 and should stay near the processor
+class _InParts(_Rest):
+    """The same, some rows at a time: what lies between the products is float32 and should stay near the processor."""
 
-    def __init__(self, layer: Any) -> None:
-        self._out = ByteProduct(layer.attention.output.dense)
-        self._norm = layer.attention.output.LayerNorm
-        self._wide = ByteProduct(layer.intermediate.dense)
-        self._narrow = ByteProduct(layer.output.dense, least=GELU_LEAST)
-        self._final = layer.output.LayerNorm
+    _AT_ONCE = 512
 
     def __call__(self, seen: "Tensor", hidden: "Tensor") -> "Tensor":
         import torch
 
         some = zip(seen.split(self._AT_ONCE), hidden.split(self._AT_ONCE), strict=True)  # type: ignore[no-untyped-call]  # torch leaves it so
-        return torch.cat([super(_RestInBytes, self).__call__(rows.float(), before) for rows, before in some])
+        return torch.cat([super(_InParts, self).__call__(rows.float(), before) for rows, before in some])
+
+
+def _rest(layer: Any, dtype: Any) -> _Rest:
+    return _Rest(layer, *(Product((dense,), dtype) for dense in _dense(layer)))
+
+
+def _rest_in_bytes(layer: Any) -> _Rest:
+    out, wide, narrow = _dense(layer)
+    return _InParts(layer, ByteProduct(out), ByteProduct(wide), ByteProduct(narrow, least=GELU_LEAST))
+
+
+def _dense(layer: Any) -> tuple[Any, Any, Any]:
+    return layer.attention.output.dense, layer.intermediate.dense, layer.output.dense
 
 
 class _Attention:

@@ -157,13 +157,10 @@ def _fetched(declared: Declared, revision: str | None) -> Path:
         from huggingface_hub.utils.tqdm import disable_progress_bars
     except ImportError as e:
         raise NoModel(declared.id, f"{e.name} is not installed: {INSTALL}") from e
-
     try:
         disable_progress_bars()  # they have no place in a node's log
         folder = snapshot_download(declared.repository, revision=revision, allow_patterns=list(WANTED))
-    except (
-        Exception
-    ) as e:  # its errors have no base in common: of files, of the hub, of the HTTP library beneath
+    except Exception as e:  # of files, of the hub, of the HTTP library beneath: they have no base in common
         raise NoModel(
             declared.id,
             f"{declared.repository} is not in the hub's cache and cannot be fetched ({type(e).__name__}). "
